@@ -72,7 +72,7 @@ class Data(Section):
         40,
         ge=1,
         le=4096,
-        description="generated frames of each class at each signal-to-noise ratio",
+        description="generated frames of each class at each SNR",
     )
     seed: Seed = Field(2018, description="seed of the generated set and of the split")
 
@@ -265,3 +265,11 @@ def _suggestion(location: Sequence[str]) -> str:
 
 def _list(names: typing.Iterable[str]) -> str:
     return ", ".join(names)
+
+
+def describe_keys(section: str) -> list[str]:
+    """One line for each key of a section: its name, default and description."""
+    return [
+        f"  {section}.{key} = {info.default!r}: {info.description}"
+        for key, info in _fields(section).items()
+    ]

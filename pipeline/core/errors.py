@@ -18,7 +18,7 @@ class UserError(Exception):
         return f"error: {self.what}\nwhere: {self.where}\n  try: {self.remedy}"
 
 
-class VerificationFailed(Exception):
+class VerificationFailed(Exception):  # noqa: N818  (a finding, not an error)
     """Two things that must be equal are not; the message names the first difference. Exit code 1.
 
     The stage that raises it leaves `report.json` in its output folder first, so that the failure

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -33,6 +33,10 @@ class ToolError(UserError):
         super().__init__(what, f"{log}{', which ends:' if lines else ' (empty)'}{shown}", remedy)
         self.log = log
         self.returncode = returncode
+
+    def with_log(self, log: Path) -> "ToolError":
+        """The same error after its log was moved."""
+        return ToolError(self.what, log, self.remedy, self.returncode)
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ def _start(
 def _finish(
     process: subprocess.Popen[bytes], log_file: IO[bytes], timeout_s: float
 ) -> tuple[int | None, bytes]:
-    """Copy the program's stdout to the log until it ends; (exit code or None at the limit, stdout)."""
+    """Copy stdout to the log until the program ends; gives (exit code, None at the limit; stdout)."""
     chunks: list[bytes] = []
 
     def copy(stream: IO[bytes]) -> None:
@@ -175,16 +179,14 @@ def _finish(
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End the program and whatever it started."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
 @contextmanager
 def _deep_stack() -> Iterator[None]:
-    """Let the program started within have all the stack it may: Verilator and g++ recurse deeply."""
+    """Start a program within with all the stack it may have: Verilator and g++ recurse deeply."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
     try:
