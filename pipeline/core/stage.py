@@ -12,8 +12,8 @@ class StageContext:
     """What `run` gets. It writes its declared outputs to `out` and nothing anywhere else.
 
     `inputs` maps each needed stage, and each used one that exists, to its folder. `scratch` is
-    deleted afterwards. `work` survives a kill, for checkpoints of long stages: the next run with the
-    same key finds it as it was; it is deleted after success.
+    deleted afterwards. `work` survives a kill, for checkpoints of long stages: the next run with
+    the same key finds it as it was; it is deleted after success.
     """
 
     config: Config

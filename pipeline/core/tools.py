@@ -156,7 +156,7 @@ def _start(
 def _finish(
     process: subprocess.Popen[bytes], log_file: IO[bytes], timeout_s: float
 ) -> tuple[int | None, bytes]:
-    """Copy stdout to the log until the program ends; gives (exit code, None at the limit; stdout)."""
+    """Copy stdout to the log until the program ends; its exit code (None at the limit), stdout."""
     chunks: list[bytes] = []
 
     def copy(stream: IO[bytes]) -> None:

@@ -1,0 +1,72 @@
+## amcflow: from a PyTorch radio-signal classifier to a verified FPGA accelerator.
+##
+##   make verify-rtlsim      compile the shipped model and compare its RTL with PyTorch, bit by bit
+##   make test               every test that CI runs
+##
+## Stages, in the order of the data; each runs what it needs first, and nothing twice:
+##   data  train             make a data set; train on it
+##   freeze  export          integer weights and thresholds; the QONNX graph and its cost
+##   lower  fold  codegen    the hardware graph; its parallelism; SystemVerilog
+##   verify-rtlsim           Verilator against the integer model, layer by layer
+##
+## Also: setup (.venv), status (what is up to date), ship (trained weights -> models/NAME),
+##       lint, clean (the model's build folder), help
+##
+## Variables: MODEL=models/NAME  FRAMES=48  BOARD=pynq_z2  CHECKPOINT=file.pth  QONNX=file.onnx
+##            SET="section.key=value ..."  FORCE=1 (run the stage anyway)  PYTHON=python3.11
+## The keys that SET knows: .venv/bin/python -m pipeline STAGE --help
+
+PYTHON ?= python3.11
+MODEL ?= models/vgg10_w4a4
+
+STAGES := data train freeze export lower fold codegen verify-rtlsim
+COMMANDS := ship status clean
+VENV := .venv
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
+
+comma := ,
+quoted = $(if $(2),'$(1)=$(2)')
+SETTINGS = $(strip $(call quoted,verify.frames,$(FRAMES)) $(call quoted,hardware.board,$(BOARD)) \
+  $(call quoted,export.checkpoint,$(CHECKPOINT)) $(call quoted,export.qonnx,$(QONNX)) $(SET))
+OPTIONS = --model '$(MODEL)' $(if $(SETTINGS),--set $(SETTINGS)) $(if $(FORCE),--force)
+
+# what, where, what to do about it: as the program itself reports errors
+define require
+	@$(1) || { printf 'error: %s\nwhere: %s\n  try: %s\n' '$(2)' '$(3)' '$(4)' >&2; exit 2; }
+endef
+
+.PHONY: help setup test lint $(STAGES) $(COMMANDS)
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^##[ ]\{0,1\}//p' Makefile
+
+$(STAGES) $(COMMANDS): setup
+	@$(VENV)/bin/python -m pipeline $@ $(OPTIONS)
+
+test: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/codespell
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: requirements/runtime.lock requirements/finn.lock pyproject.toml
+	$(call require,command -v $(PYTHON) >/dev/null,$(PYTHON) is not installed,PATH,apt install python3.11 python3.11-venv   (or PYTHON=... for another one from 3.11 on))
+	$(call require,$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3$(comma) 11))',$(PYTHON) is older than 3.11,PATH,make PYTHON=python3.11 setup)
+	$(call require,$(PYTHON) -c 'import ensurepip$(comma) venv' 2>/dev/null,$(PYTHON) cannot make virtual environments,PATH,apt install python3.11-venv)
+	$(call require,command -v g++ >/dev/null,g++ is not installed$(comma) and Verilator needs it to build simulations,PATH,apt install g++ make)
+	@echo "installing packages into $(VENV): about 2.3 GB, some minutes, once"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements/runtime.lock
+	$(PIP) --no-deps -r requirements/finn.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
+	$(PIP) -r requirements/dev.lock
+	@touch $@
