@@ -1,0 +1,1 @@
+"""The classifier: its layers and quantizers, training, and the loading of others' weights."""

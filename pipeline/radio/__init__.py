@@ -1,0 +1,1 @@
+"""Radio signals: modulations, the channel, the synthetic set, RadioML's HDF5 layout."""

@@ -1,0 +1,75 @@
+"""Train the network and measure what it reaches."""
+
+import sys
+from pathlib import Path
+
+from pipeline.core.atomic import write_json
+from pipeline.core.cli import run_alone
+from pipeline.core.config import Config
+from pipeline.core.errors import UserError
+from pipeline.core.stage import Stage, StageContext
+from pipeline.network.checkpoint import read_state_dict, save_atomically
+from pipeline.network.record import training_record
+from pipeline.network.shipped import METRICS, WEIGHTS
+from pipeline.network.training import predict, train
+from pipeline.network.vgg10 import build_vgg10
+from pipeline.radio.modulations import FRAME, MODULATIONS
+from pipeline.radio.radioml import open_radioml, split_frames
+from pipeline.stages.data import SET
+
+
+def run(context: StageContext) -> None:
+    """Train, resuming where an earlier run was stopped; write weights and metrics."""
+    config = context.config
+    check_trainable(config)
+    model = build_vgg10(config.network)
+    with open_radioml(context.inputs["data"] / SET) as data:
+        split = split_frames(data.frames_per_cell, config.data.seed)
+        trained = train(model, data, split.train, split.validation, config.train, context.work)
+        predictions = {
+            "train": predict(model, data, split.train),
+            "validation": predict(model, data, split.validation),
+            "test": predict(model, data, split.test),
+        }
+        record = training_record(config, data.attributes, trained, predictions)
+    save_atomically(model.state_dict(), context.out / WEIGHTS)
+    write_json(context.out / METRICS, record)
+
+
+def check_trainable(config: Config) -> None:
+    """Raise UserError for a network that does not go with the data or with this trainer."""
+    network = config.network
+    if network.scales != "power_of_two":
+        raise UserError(
+            f"networks with {network.scales} scales are compiled, but not trained",
+            "network.scales",
+            'CHECKPOINT=file.pth for trained weights, or scales = "power_of_two"',
+        )
+    shape = (network.frame_length, network.classes)
+    if shape != (FRAME, len(MODULATIONS)):
+        raise UserError(
+            f"the data have {FRAME} samples a frame and {len(MODULATIONS)} classes, "
+            f"the network {shape[0]} and {shape[1]}",
+            "network.frame_length, network.classes",
+            f"frame_length = {FRAME} and classes = {len(MODULATIONS)}",
+        )
+
+
+def check(out: Path) -> None:
+    """The weights can be read back. Raises UserError where they cannot."""
+    read_state_dict(out / WEIGHTS)
+
+
+STAGE = Stage(
+    name="train",
+    summary="train the network, quantization-aware; resumes after a kill",
+    sections=("network", "data", "train"),
+    needs=("data",),
+    outputs=("weights.pt", "metrics.json"),
+    run=run,
+    check=check,
+    version=1,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_alone(STAGE))
