@@ -1,0 +1,1 @@
+"""Boards: what an accelerator is built for."""

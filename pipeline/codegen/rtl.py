@@ -1,0 +1,201 @@
+"""The accelerator's RTL as files in memory: node modules, one top, tables, a file list.
+
+The top is a plain chain of instances between two AXI4-Streams.  Everything lies flat in one
+folder, because the tables are read by relative names: simulators and synthesis run there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.dataflow.hdl import NodeHdl
+
+TOP = "accelerator"
+FILE_LIST = "files.f"
+DESIGN = "design.json"
+
+_TIED_LOW = {
+    "s_axilite_AWVALID": 1,
+    "s_axilite_AWADDR": 0,
+    "s_axilite_WVALID": 1,
+    "s_axilite_WDATA": 32,
+    "s_axilite_WSTRB": 4,
+    "s_axilite_BREADY": 1,
+    "s_axilite_ARVALID": 1,
+    "s_axilite_ARADDR": 0,
+    "s_axilite_RREADY": 1,
+}
+"""AXI-Lite inputs of FINN's wrappers that nobody drives; 0: as wide as the port."""
+
+_TIE_OFFS = {
+    "FMPadding_rtl": _TIED_LOW,
+    "Thresholding_rtl": _TIED_LOW | {"in1_V_TVALID": 1, "in1_V_TDATA": 0},
+}
+
+
+@dataclass(frozen=True)
+class TopStream:
+    """A stream of the top, for simulation: `<signal>_tdata`, `_tvalid` and `_tready` are nets.
+
+    stream: the integer model's name of its values, "" where it is only watched.
+    """
+
+    name: str
+    signal: str
+    bits: int
+    signed: bool
+    elements: int
+    words: int
+    stream: str
+
+
+@dataclass(frozen=True)
+class DesignFiles:
+    """Sources in compile order, tables, and the streams of the top in data order."""
+
+    top: str
+    sources: tuple[str, ...]
+    tables: tuple[str, ...]
+    input: TopStream
+    streams: tuple[TopStream, ...]
+
+
+def accelerator(
+    nodes: Sequence[NodeHdl], input_stream: TopStream, kernels: Path, notice: bytes
+) -> dict[str, bytes]:
+    """All files by name: FINN's and our sources, tables, top, file list, design.json, NOTICE.
+
+    `kernels` is the folder of our modules (`hw/rtl`).  Two files of one name but different
+    content raise ValueError.
+    """
+    files: dict[str, bytes] = {}
+    sources = _sources(nodes, kernels)
+    for path in [*sources, *(t for n in nodes for t in n.tables)]:
+        _add(files, path.name, path.read_bytes())
+    design = DesignFiles(
+        top=TOP,
+        sources=(*(p.name for p in sources), f"{TOP}.sv"),
+        tables=tuple(sorted({t.name for n in nodes for t in n.tables})),
+        input=input_stream,
+        streams=tuple(_stream(i, node) for i, node in enumerate(nodes)),
+    )
+    _add(files, f"{TOP}.sv", top_text(nodes).encode())
+    _add(files, FILE_LIST, "".join(f"{name}\n" for name in design.sources).encode())
+    _add(files, DESIGN, (json.dumps(asdict(design), indent=1) + "\n").encode())
+    _add(files, "NOTICE", notice)
+    return files
+
+
+def load_design(folder: Path) -> DesignFiles:
+    """Reads design.json of a generated folder."""
+    fields = json.loads((folder / DESIGN).read_text())
+    return DesignFiles(
+        top=fields["top"],
+        sources=tuple(fields["sources"]),
+        tables=tuple(fields["tables"]),
+        input=TopStream(**fields["input"]),
+        streams=tuple(TopStream(**s) for s in fields["streams"]),
+    )
+
+
+def _add(files: dict[str, bytes], name: str, content: bytes) -> None:
+    if files.setdefault(name, content) != content:
+        raise ValueError(f"two different files would be called {name}")
+
+
+def _sources(nodes: Iterable[NodeHdl], kernels: Path) -> list[Path]:
+    """Each file once: packages first, then FINN's library and our kernels, then the wrappers."""
+    nodes = list(nodes)
+    own = sorted({kernels / f"{n.kernel}.sv" for n in nodes if n.kernel})
+    library = list(dict.fromkeys(p for n in nodes for p in n.sources))
+    packages = [p for p in library if p.name.endswith("_pkg.sv")]
+    return [*packages, *own, *(p for p in library if p not in packages)]
+
+
+def _stream(index: int, node: NodeHdl) -> TopStream:
+    out = node.output
+    return TopStream(
+        name=node.name,
+        signal=_signal(index + 1),
+        bits=out.bits,
+        signed=out.signed,
+        elements=out.elements,
+        words=out.words,
+        stream=out.stream,
+    )
+
+
+def _signal(index: int) -> str:
+    return f"stream{index}"
+
+
+# --- the top ------------------------------------------------------------------------------------
+
+
+def top_text(nodes: Sequence[NodeHdl]) -> str:
+    """SystemVerilog of the chain; stream 0 is the input, stream i leaves node i - 1."""
+    widths = [nodes[0].in_bits, *(n.out_bits for n in nodes)]
+    nets = "".join(_nets(i, width) for i, width in enumerate(widths))
+    instances = "".join(_instance(i, node) for i, node in enumerate(nodes))
+    last = len(nodes)
+    return f"""/// The accelerator: a chain of streaming layers between two AXI4-Streams.
+/// In: one frame of positions in order; out: the class index, one beat a frame.
+/// s_axis_tlast is not needed here: frames are counted by their length.
+module {TOP} (
+  input  wire ap_clk,
+  input  wire ap_rst_n,
+  input  wire [{widths[0] - 1}:0] s_axis_tdata,
+  input  wire s_axis_tvalid,
+  output wire s_axis_tready,
+  input  wire s_axis_tlast,
+  output wire [{widths[-1] - 1}:0] m_axis_tdata,
+  output wire m_axis_tvalid,
+  input  wire m_axis_tready,
+  output wire m_axis_tlast
+);
+{nets}
+  assign {_signal(0)}_tdata = s_axis_tdata;
+  assign {_signal(0)}_tvalid = s_axis_tvalid;
+  assign s_axis_tready = {_signal(0)}_tready;
+
+{instances}
+  assign m_axis_tdata = {_signal(last)}_tdata;
+  assign m_axis_tvalid = {_signal(last)}_tvalid;
+  assign {_signal(last)}_tready = m_axis_tready;
+  assign m_axis_tlast = 1'b1;  // a label is a packet of its own
+
+  wire unused = s_axis_tlast;
+endmodule
+"""
+
+
+def _nets(index: int, width: int) -> str:
+    name = _signal(index)
+    return f"""  wire [{width - 1}:0] {name}_tdata;
+  wire {name}_tvalid;
+  wire {name}_tready;
+"""
+
+
+def _instance(index: int, node: NodeHdl) -> str:
+    before, after = _signal(index), _signal(index + 1)
+    ties = _tie_offs(_TIE_OFFS.get(node.operator, {}))
+    return f"""  {node.name} node{index} (
+    .ap_clk(ap_clk),
+    .ap_rst_n(ap_rst_n),{ties}
+    .in0_V_TDATA({before}_tdata),
+    .in0_V_TVALID({before}_tvalid),
+    .in0_V_TREADY({before}_tready),
+    .out0_V_TDATA({after}_tdata),
+    .out0_V_TVALID({after}_tvalid),
+    .out0_V_TREADY({after}_tready)
+  );
+"""
+
+
+def _tie_offs(ports: Mapping[str, int]) -> str:
+    constants = {port: f"{width}'d0" if width else "'0" for port, width in ports.items()}
+    return "".join(f"\n    .{port}({value})," for port, value in constants.items())

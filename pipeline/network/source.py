@@ -1,0 +1,79 @@
+"""Where a network comes from: somebody's checkpoint or graph, our training, or a shipped model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipeline.core.config import Config
+from pipeline.core.errors import UserError
+from pipeline.network.chain import Chain
+from pipeline.network.checkpoint import load_weights
+from pipeline.network.vgg10 import build_vgg10
+
+WEIGHTS = "weights.pt"
+GRAPH = "network.onnx"
+
+
+@dataclass(frozen=True)
+class Source:
+    """file: the weights or the graph; kind: "checkpoint", "qonnx", "trained" or "shipped"."""
+
+    file: Path
+    kind: str
+
+    def describe(self) -> str:
+        return f"{self.kind} {self.file}"
+
+
+def find_source(config: Config, trained: Mapping[str, Path], model_dir: Path) -> Source:
+    """The first there is of QONNX=, CHECKPOINT=, our trained weights, the model's own weights.
+
+    `trained` maps stages that write weights, newest first, to their folders.
+    Raises UserError where there is none.
+    """
+    if config.export.qonnx:
+        return Source(_existing(config.export.qonnx, "export.qonnx (QONNX=)"), "qonnx")
+    if config.export.checkpoint:
+        file = _existing(config.export.checkpoint, "export.checkpoint (CHECKPOINT=)")
+        return Source(file, "checkpoint")
+    for folder in trained.values():
+        return Source(folder / WEIGHTS, "trained")
+    if (model_dir / WEIGHTS).is_file():
+        return Source(model_dir / WEIGHTS, "shipped")
+    raise UserError(
+        "there are no weights to compile",
+        str(model_dir / WEIGHTS),
+        "give CHECKPOINT=file.pth, or train the model first: make train",
+    )
+
+
+def _existing(path: str, key: str) -> Path:
+    if not Path(path).is_file():
+        raise UserError(f"there is no such file: {path}", key, "check the path")
+    return Path(path)
+
+
+def load_network(config: Config, weights: Path) -> nn.Sequential:
+    """The configured network in evaluation mode with the weights of a file."""
+    model = build_vgg10(config.network)
+    load_weights(model, weights)
+    return model.eval()
+
+
+@torch.no_grad()
+def write_norms(model: nn.Sequential, chain: Chain) -> None:
+    """Puts the BatchNorm parameters of `chain` into `model`; the last norm before each boundary."""
+    modules = dict(model.named_children())
+    paths = list(modules)
+    for block in chain.blocks:
+        if block.norm is None:
+            continue
+        norm = modules[paths[paths.index(block.name) + 1]]
+        norm.weight.copy_(torch.from_numpy(np.ascontiguousarray(block.norm.gamma)))
+        norm.bias.copy_(torch.from_numpy(np.ascontiguousarray(block.norm.beta)))

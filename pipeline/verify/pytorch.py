@@ -1,0 +1,154 @@
+"""Rung 1: PyTorch's codes at every layer boundary.
+
+A certified network is run as it is, in float32, and its codes must equal the integers.  For
+networks with other scales float32 is fragile where a sum falls close to a rounding boundary;
+there PyTorch runs in float64, every layer fed with the integer model's codes (DESIGN 4).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from brevitas import nn as qnn
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.dataflow.integer_model import IntegerModel, Integers
+from pipeline.network.chain import Block, Chain
+
+BATCH = 16
+
+
+def float32_boundaries(
+    model: nn.Sequential, chain: Chain, frames: NDArray[np.float32]
+) -> dict[str, Integers]:
+    """Boundary values of frames (n, positions, channels), end to end in float32.
+
+    A value that is not a whole number of steps is kept off the grid (shown as the nearest
+    integer of twice its size plus one is not: it raises AssertionError naming the layer).
+    """
+    inputs = torch.from_numpy(frames).transpose(1, 2).contiguous()
+    steps = _steps(chain)
+    batches: dict[str, list[Integers]] = {name: [] for name in steps}
+    with torch.no_grad(), _reference_convolutions(), _outputs(model, tuple(steps)) as outputs:
+        for batch in inputs.split(BATCH):
+            model(batch)
+            for name, step in steps.items():
+                batches[name].append(_codes(name, outputs[name], step))
+    return {name: np.concatenate(parts) for name, parts in batches.items()}
+
+
+def _steps(chain: Chain) -> dict[str, NDArray[np.float64]]:
+    """Real value of one integer step at every boundary."""
+    steps = {}
+    for index, block in enumerate(chain.blocks):
+        if block.activation is not None:
+            steps[block.boundary] = np.float64(block.activation.scale).reshape(1)
+        else:
+            steps[block.boundary] = chain.accumulator_scale(index)[:1]
+    return steps
+
+
+def _codes(name: str, output: Tensor, step: NDArray[np.float64]) -> Integers:
+    """(frames, channels[, positions]) real values as (frames, positions, channels) integers."""
+    real = output.double().numpy()
+    streamed = real.reshape(*real.shape[:2], -1).transpose(0, 2, 1)
+    codes = np.rint(streamed / step)
+    assert (codes * step == streamed).all(), f"{name}: PyTorch's values are not whole steps"
+    return codes.astype(np.int64)
+
+
+@contextmanager
+def _outputs(model: nn.Sequential, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
+    """The latest output of each named module, filled in while `model` runs."""
+    outputs: dict[str, Tensor] = {}
+
+    def keep(name: str, output: object) -> None:
+        outputs[name] = getattr(output, "value", output)
+
+    def hook(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        return lambda _module, _inputs, output: keep(name, output)
+
+    modules = dict(model.named_modules())
+    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
+    try:
+        yield outputs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _reference_convolutions() -> Iterator[None]:
+    """NNPACK's convolutions are inexact even on integers."""
+    before = torch.backends.nnpack.set_flags(False)
+    try:
+        yield
+    finally:
+        torch.backends.nnpack.set_flags(*before)
+
+
+def float64_boundaries(
+    model: nn.Sequential, chain: Chain, integers: IntegerModel, codes: Integers
+) -> dict[str, Integers]:
+    """Boundary values in float64, each layer fed with the integer model's own codes.
+
+    Weights are integer codes times Brevitas' float32 scales, widened; BatchNorm is the model's
+    module in double precision; the quantizer divides by the widened scale.
+    """
+    modules = dict(model.named_children())
+    paths = list(modules)
+    wanted = integers.trace(codes)
+    found: dict[str, Integers] = {}
+    with torch.no_grad():
+        for index, block in enumerate(chain.blocks):
+            after = modules[paths[paths.index(block.name) + 1]] if block.norm else None
+            real = _layer_float64(chain, index, after, codes)
+            found[block.boundary] = _quantized(block, chain, index, real)
+            codes = wanted[block.boundary]
+    return found
+
+
+def _layer_float64(
+    chain: Chain, index: int, norm: nn.Module | None, codes: Integers
+) -> Tensor:
+    """Convolution and BatchNorm, (frames, channels, positions)."""
+    block = chain.blocks[index]
+    scale = float(chain.input_quantizer(index).scale)
+    inputs = torch.from_numpy(codes * scale).transpose(1, 2)
+    widened = block.weights * block.weight_scale.astype(np.float64).reshape(-1, 1, 1)
+    weights = torch.from_numpy(widened).transpose(1, 2)
+    bias = None if block.bias is None else torch.from_numpy(block.bias.astype(np.float64))
+    real = torch.nn.functional.conv1d(inputs, weights, bias, padding=block.padding)
+    if norm is None:
+        return real
+    double = copy.deepcopy(norm).double()
+    assert block.norm is not None
+    double.eps = block.norm.epsilon  # as the exported graph holds it, a float32
+    return double(real)
+
+
+def _quantized(block: Block, chain: Chain, index: int, real: Tensor) -> Integers:
+    if block.activation is None:
+        steps = torch.from_numpy(chain.accumulator_scale(index)).reshape(1, -1, 1)
+        return torch.round(real / steps).long().transpose(1, 2).numpy()
+    limits = block.activation.codes
+    real = torch.relu(real) if block.relu else real
+    codes = torch.round(real / float(block.activation.scale)).clamp(limits.low, limits.high)
+    if block.pool > 1:
+        codes = torch.nn.functional.max_pool1d(codes, block.pool)
+    return codes.long().transpose(1, 2).numpy()
+
+
+def input_codes(model: nn.Sequential, chain: Chain, frames: NDArray[np.float32]) -> Integers:
+    """Codes after the model's own input quantizer, (frames, positions, channels)."""
+    quantizer = next(iter(model.children()))
+    assert isinstance(quantizer, (qnn.QuantIdentity, qnn.QuantHardTanh))
+    with torch.no_grad():
+        output = quantizer(torch.from_numpy(frames).transpose(1, 2).contiguous())
+    real = getattr(output, "value", output)
+    return _codes("input", real, np.float64(chain.input.scale).reshape(1))
