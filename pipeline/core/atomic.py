@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ def sha256_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """As `sha256_file`, but an unchanged file is read once in a run: a data set can be huge."""
+    stat = path.stat()
+    return _sha256_of_state(path.resolve(), stat.st_size, stat.st_mtime_ns)
+
+
+@cache
+def _sha256_of_state(path: Path, _size: int, _mtime_ns: int) -> str:
+    return sha256_file(path)
 
 
 def sha256_text(text: str) -> str:

@@ -3,12 +3,11 @@
 import inspect
 import platform
 from collections.abc import Mapping
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.atomic import canonical_json, sha256_text, sha256_tree
+from pipeline.core.atomic import canonical_json, sha256_once, sha256_text, sha256_tree
 from pipeline.core.code import code_hash
 from pipeline.core.config import Config, path_keys
 from pipeline.core.errors import UserError
@@ -62,16 +61,7 @@ def source_hash(path: Path, name: str) -> str:
     """The SHA-256 of an external file or folder; UserError where it is not there."""
     if not path.exists():
         raise UserError(f"{name} does not exist", str(path), "check the path, or unset it")
-    if path.is_dir():
-        return sha256_tree(path)
-    stat = path.stat()
-    return _file_hash(path, stat.st_size, stat.st_mtime_ns)
-
-
-@cache
-def _file_hash(path: Path, _size: int, _mtime_ns: int) -> str:
-    """Hashes a file once in a run: a data set can be many gigabytes."""
-    return sha256_tree(path)
+    return sha256_tree(path) if path.is_dir() else sha256_once(path)
 
 
 def _section(config: Config, name: str) -> dict[str, Any]:

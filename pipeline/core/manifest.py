@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.atomic import canonical_json, files_below, sha256_file, sha256_text, write_json
+from pipeline.core.atomic import (
+    canonical_json,
+    files_below,
+    sha256_file,
+    sha256_once,
+    sha256_text,
+    write_json,
+)
 
 NAME = "manifest.json"
 
@@ -52,7 +59,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def hash_files(folder: Path) -> dict[str, str]:
     """Relative name -> SHA-256 of every file below a stage's folder, but for its manifest."""
     files = (file for file in files_below(folder) if file != folder / NAME)
-    return {str(file.relative_to(folder)): sha256_file(file) for file in files}
+    return {str(file.relative_to(folder)): _hash(file) for file in files}
 
 
 def changed_file(folder: Path, manifest: Manifest) -> str | None:
@@ -62,7 +69,12 @@ def changed_file(folder: Path, manifest: Manifest) -> str | None:
     for name, digest in manifest.files.items():
         if name not in there:
             return f"file {name} is missing"
-        if sha256_file(there[name]) != digest:
+        if _hash(there[name]) != digest:
             return f"file {name} was changed"
     added = sorted(there.keys() - manifest.files.keys())
     return f"file {added[0]} was added" if added else None
+
+
+def _hash(file: Path) -> str:
+    """A link is to something that is not ours, and possibly large."""
+    return sha256_once(file) if file.is_symlink() else sha256_file(file)

