@@ -59,11 +59,12 @@ def sample_frames(count: int, seed: int) -> tuple[Frames, NDArray[np.int64], NDA
     """``count`` frames spread evenly over all classes and SNRs, to test a network with.
 
     Returns frames (count, 1024, 2) float32, labels (count,) and SNRs in dB (count,), both int64.
-    The frames are independent of every data set, whatever its seed.
+    Fewer frames of the same seed are the first of more. They are independent of every data set.
     """
     every = np.array(list(cells()), dtype=np.int64)
-    rng = np.random.default_rng(np.random.SeedSequence([seed, len(every)]))
-    rounds = [rng.permutation(len(every)) for _ in range(-(-count // len(every)))]
+    streams = np.random.SeedSequence([seed, len(every)]).spawn(2)
+    order, rng = (np.random.default_rng(stream) for stream in streams)
+    rounds = [order.permutation(len(every)) for _ in range(-(-count // len(every)))]
     chosen = every[np.concatenate(rounds)[:count]]
     frames = [synthesise(int(label), np.array([float(snr)]), rng)[0] for label, snr in chosen]
     return np.stack(frames), chosen[:, 0], chosen[:, 1]

@@ -1,0 +1,187 @@
+"""RadioML's HDF5 layout, its split, and what is said of files that break it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.radio import synthetic
+from pipeline.radio.modulations import MODULATIONS
+from pipeline.radio.radioml import CELLS, link, open_radioml, split_frames, write_synthetic
+from pipeline.radio.synthetic import SNRS_DB, cell_frames
+
+FRAMES_PER_CELL = 3
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less to generate for a cell of few frames (and so other frames than otherwise)."""
+    monkeypatch.setattr(synthetic, "BATCH", FRAMES_PER_CELL)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A file of the right layout whose frames are noise: quick to make."""
+    path = tmp_path / "set.hdf5"
+    rng = np.random.default_rng(1)
+    total = CELLS * FRAMES_PER_CELL
+    cell = np.arange(total) // FRAMES_PER_CELL
+    with h5py.File(path, "w") as file:
+        file["X"] = rng.standard_normal((total, 1024, 2), dtype=np.float32)
+        file["Y"] = np.eye(24, dtype=np.int64)[cell // 26]
+        file["Z"] = np.array(SNRS_DB)[cell % 26][:, None]
+    return path
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_written_set_is_in_order_and_says_how_it_was_made(tmp_path: Path) -> None:
+    path, counts = tmp_path / "set.hdf5", []
+    write_synthetic(path, FRAMES_PER_CELL, 7, counts.append)
+    total = CELLS * FRAMES_PER_CELL
+    assert sum(counts) == total
+    with h5py.File(path) as file:
+        assert (file["X"].shape, file["X"].dtype) == ((total, 1024, 2), np.float32)
+        assert (file["Y"].shape, file["Y"].dtype) == ((total, 24), np.int64)
+        assert (file["Z"].shape, file["Z"].dtype) == ((total, 1), np.int64)
+        assert file["Z"][::FRAMES_PER_CELL, 0].tolist() == list(range(-20, 32, 2)) * 24
+        assert json.loads(file.attrs["classes"]) == list(MODULATIONS)
+        assert "channel" in json.loads(file.attrs["parameters"])
+    number = np.array([(5 * 26 + 4) * FRAMES_PER_CELL + 1])
+    with open_radioml(path) as data:
+        assert data.attributes["synthetic"]
+        assert data.attributes["seed"] == 7
+        assert data.labels(number).tolist() == [5]
+        assert data.snrs_db(number).tolist() == [-12]
+        assert (data.frames(number) == cell_frames(5, -12, 1, 2, 7)).all()
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_two_runs_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(synthetic, "cells", lambda: [(0, -20), (23, 30)])
+    for name in ("a", "b"):
+        write_synthetic(tmp_path / name, FRAMES_PER_CELL, 7, lambda _: None)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_frames_come_in_the_order_asked_for(made: Path) -> None:
+    numbers = np.array([40, 3, 1871, 0])
+    with open_radioml(made) as data, h5py.File(made) as file:
+        frames = data.frames(numbers)
+        assert len(data) == CELLS * FRAMES_PER_CELL
+        for frame, number in zip(frames, numbers, strict=True):
+            assert (frame == file["X"][number]).all()
+
+
+def test_a_linked_set_reads_as_the_original(made: Path, tmp_path: Path) -> None:
+    link(tmp_path / "link.hdf5", made)
+    with open_radioml(made) as original, open_radioml(tmp_path / "link.hdf5") as linked:
+        numbers = np.array([0, 17])
+        assert (original.frames(numbers) == linked.frames(numbers)).all()
+    made.unlink()
+    with pytest.raises(UserError, match="'X'"), open_radioml(tmp_path / "link.hdf5"):
+        pass
+
+
+def published_test_frames(frames_per_cell: int) -> list[int]:
+    """The challenge's way to choose test frames, written down anew."""
+    np.random.seed(2018)
+    chosen: list[int] = []
+    for label in range(24):
+        for snr in range(26):
+            first = (label * 26 + snr) * frames_per_cell
+            numbers = list(range(first, first + frames_per_cell))
+            np.random.shuffle(numbers)
+            chosen += numbers[: int(np.ceil(0.1 * frames_per_cell))]
+    return chosen
+
+
+def test_the_test_split_is_the_published_one() -> None:
+    split = split_frames(45, 2018)
+    assert split.test.tolist() == published_test_frames(45)
+    assert split_frames(45, 2019).test.tolist() != published_test_frames(45)
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(4096, (3317, 369, 410)), (40, (32, 4, 4)), (3, (1, 1, 1))]
+)
+def test_splits_are_disjoint_complete_and_equal_in_every_cell(
+    count: int, sizes: tuple[int, int, int]
+) -> None:
+    split = split_frames(count, 2018)
+    parts = (split.train, split.validation, split.test)
+    assert (np.sort(np.concatenate(parts)) == np.arange(CELLS * count)).all()
+    for part, size in zip(parts, sizes, strict=True):
+        assert (np.bincount(part // count, minlength=CELLS) == size).all()
+
+
+def replace(name: str, values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with h5py.File(path, "r+") as file:
+            changed = values(file[name][:])
+            del file[name]
+            file[name] = changed
+
+    return change
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def swap_two_rows(rows: np.ndarray) -> np.ndarray:
+    rows[[5, 26 * FRAMES_PER_CELL]] = rows[[26 * FRAMES_PER_CELL, 5]]
+    return rows
+
+
+def without_labels(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["Y"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut, "not a whole HDF5 file"),
+        (lambda path: path.write_text("frames"), "not a whole HDF5 file"),
+        (Path.unlink, "there is no data set"),
+        (without_labels, "no data set 'Y'"),
+        (replace("X", lambda x: x[:, :512]), r"X has shape \(1872, 512, 2\)"),
+        (replace("X", lambda x: x.astype(np.float64)), "X holds float64"),
+        (replace("X", lambda x: x[:-1]), "different lengths"),
+        (replace("Y", lambda y: y[:, :11]), r"Y has shape \(1872, 11\)"),
+        (replace("Y", swap_two_rows), "frame 5 is out of order"),
+        (replace("Z", lambda z: z + 1), "frame 0 is out of order"),
+    ],
+)
+def test_a_broken_file_is_named_with_what_is_wrong(
+    made: Path, spoil: Callable[[Path], None], message: str
+) -> None:
+    with open_radioml(made):
+        pass
+    spoil(made)
+    with pytest.raises(UserError, match=message) as caught, open_radioml(made):
+        pass
+    assert str(made) in str(caught.value)
+
+
+def test_cells_of_unequal_size_are_refused(made: Path) -> None:
+    with h5py.File(made, "r+") as file:
+        for name in ("X", "Y", "Z"):
+            rows = file[name][:-1]
+            del file[name]
+            file[name] = rows
+    with pytest.raises(UserError, match="1871 frames"), open_radioml(made):
+        pass
+
+
+def test_a_frame_that_is_not_finite_is_named(made: Path) -> None:
+    with h5py.File(made, "r+") as file:
+        file["X"][77, 3, 1] = np.nan
+    with open_radioml(made) as data:
+        data.frames(np.array([76, 78]))
+        with pytest.raises(UserError, match="frame 77 of X"):
+            data.frames(np.array([78, 77]))
