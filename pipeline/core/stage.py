@@ -13,8 +13,8 @@ class StageContext:
 
     `inputs` maps each needed stage, and each used one that exists, to its folder. `scratch` is
     deleted afterwards. `work` survives a kill, for checkpoints of long stages: the next run with
-    the same key finds it as it was; it is deleted after success. `cache` survives success too, with
-    every key: each entry is named by the hash of all it was made from, and renamed into place whole.
+    the same key finds it as it was; it is deleted after success. `cache` survives success too, for
+    every key: name an entry by the hash of all it was made from, and rename it into place whole.
     """
 
     config: Config

@@ -32,7 +32,7 @@ def ran(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 def leftovers(build: Build) -> list[str]:
     """Names in the build folder that are neither results nor the lock."""
-    keep = {".lock", ".work", "dig", "double"}
+    keep = {".lock", ".work", ".cache", "dig", "double"}
     return sorted(path.name for path in build.folder.iterdir() if path.name not in keep)
 
 
@@ -254,6 +254,16 @@ def test_lock_survives_a_clean_by_another_run(tmp_path):
     build.lock_file.unlink()
     run_stage("dig", build)
     assert build.lock_file.exists()
+
+
+def test_cache_survives_success_and_other_keys(tmp_path):
+    def count(context: StageContext) -> None:
+        (context.cache / str(context.config.verify.seed)).touch()
+        (context.out / "number.txt").write_text(str(len(list(context.cache.iterdir()))))
+
+    for seed in (1, 2):
+        build = make_build(tmp_path, f"verify.seed={seed}", dig=changed_stage(DIG, run=count))
+        assert (run_stage("dig", build) / "number.txt").read_text() == str(seed)
 
 
 def load_stage(file: Path) -> Stage:
