@@ -98,7 +98,7 @@ def test_a_bug_shows_its_traceback(capsys):
 @pytest.mark.parametrize(
     ("words", "what", "remedy"),
     [
-        (["duoble"], "there is no stage 'duoble'", "python -m pipeline double"),
+        (["doublet"], "there is no stage 'doublet'", "python -m pipeline double"),
         ([], "no stage is named", "python -m pipeline --help"),
         (["lower", "--foo"], "unrecognized arguments: --foo", "python -m pipeline --help"),
         (["status", "--set", "x"], "'x' is not of the form", "for example --set verify.frames=32"),
