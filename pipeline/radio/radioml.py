@@ -24,6 +24,9 @@ PUBLISHED_FRAMES_PER_CELL = 4096
 HELD_BACK = 0.1
 """Share of each cell in the test split (as published), then of what is left in validation."""
 
+SMALLEST_CELL = 3
+"""Frames in a cell that give each split one."""
+
 PIECE = 256
 """Frames written at once (2 MiB)."""
 LABELS_AT_ONCE = 65536
@@ -45,7 +48,14 @@ def split_frames(frames_per_cell: int, seed: int) -> Split:
     """The published split (seed 2018): each cell shuffled, its first ceil(10 %) are test frames.
 
     Validation frames are the next ceil(10 %) of the rest: selection never looks at the test split.
+    Raises UserError where a cell is too small to have frames in all three.
     """
+    if frames_per_cell < SMALLEST_CELL:
+        raise UserError(
+            f"{frames_per_cell} frames in each cell are too few for three splits",
+            "data.frames_per_cell",
+            f"at least {SMALLEST_CELL}",
+        )
     # The published script calls np.random.seed; this is the same generator without global state.
     rng = np.random.RandomState(seed)
     test_count = int(np.ceil(HELD_BACK * frames_per_cell))

@@ -118,6 +118,11 @@ def test_splits_are_disjoint_complete_and_equal_in_every_cell(
         assert (np.bincount(part // count, minlength=CELLS) == size).all()
 
 
+def test_cells_too_small_to_split_are_refused() -> None:
+    with pytest.raises(UserError, match="2 frames in each cell"):
+        split_frames(2, 2018)
+
+
 def replace(name: str, values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     def change(path: Path) -> None:
         with h5py.File(path, "r+") as file:

@@ -1,0 +1,366 @@
+"""Runs a design in Verilator and records the streams inside it (rung 6).
+
+The simulator is built once for a design and kept, by the hash of everything that goes into it.
+Tables (`$readmemh`) are read when it runs, so other weights need no other simulator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.tools import Tool, available_cores, run_tool, verilator
+from pipeline.verify.streams import Integers, pack, unpack, word_bytes
+
+HARNESS = Path(__file__).with_name("harness.cpp")
+WATCHDOG_CYCLES = 50_000
+"""No stream moves for this long: the design hangs.  The slowest unit delivers far more often."""
+BUILD_TIMEOUT_S = 1800.0
+RUN_TIMEOUT_S = 3600.0
+_FLAGS = (
+    "--cc",
+    "--exe",
+    "--build",
+    "--no-timing",
+    "-O3",
+    "--x-assign",
+    "unique",
+    "--x-initial",
+    "unique",
+    "-Wno-fatal",
+    "-Wno-lint",
+    "-Wno-style",
+    "--output-split",
+    "20000",
+    "-CFLAGS",
+    "-std=c++17 -O2",
+    "-MAKEFLAGS",
+    "CFG_CXXFLAGS_PCH_I=-include",
+)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One AXI4-Stream of the top.
+
+    name: shown to people; signal: `<signal>_tdata`, `_tvalid`, `_tready` are nets or ports of the
+    top; bits, signed: of an element; elements: of a word; words: a frame; values: name under
+    which its data are recorded, "" where it is only watched.
+    """
+
+    name: str
+    signal: str
+    bits: int
+    signed: bool
+    elements: int
+    words: int
+    values: str = ""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is simulated: the top's name, sources in compile order, the table files it reads from
+    its working folder, and its streams.  `inner` streams are in data order."""
+
+    top: str
+    sources: tuple[Path, ...]
+    tables: tuple[str, ...]
+    input: Stream
+    output: Stream
+    inner: tuple[Stream, ...]
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A built simulator; `built` tells whether it was built just now, `seconds` how long it took."""
+
+    design: Design
+    binary: Path
+    built: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """values: recorded streams by name, (frames, words * elements), the output as "output";
+    latency: cycles from the first input word to the first frame's last output word; interval:
+    cycles between frames once the pipeline is full (0 with fewer than two frames); seconds: of
+    the run alone."""
+
+    values: dict[str, Integers]
+    cycles: int
+    latency: int
+    interval: int
+    seconds: float
+    seed: int
+    stall_percent: int
+
+
+# --- building -----------------------------------------------------------------------------------
+
+
+def build_simulator(design: Design, cache: Path) -> Simulator:
+    """The simulator of `design`, from `cache` or built into it.  Raises ToolError."""
+    started, tool = time.monotonic(), verilator()
+    header = header_text(design)
+    folder = cache / _key(design, header, tool)
+    binary = folder / "simulator"
+    if binary.is_file():
+        return Simulator(design, binary, False, time.monotonic() - started)
+    work = cache / f".{folder.name}.{id(design)}"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        _verilate(design, header, tool, work)
+        (work / "objects" / f"V{design.top}").rename(work / "simulator")
+        shutil.rmtree(work / "objects")
+        _put_in_place(work, folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Simulator(design, binary, True, time.monotonic() - started)
+
+
+def _put_in_place(work: Path, folder: Path) -> None:
+    try:
+        work.rename(folder)
+    except OSError:
+        if not folder.is_dir():  # else another run was first, with the same result
+            raise
+
+
+def _key(design: Design, header: str, tool: Tool) -> str:
+    digest = hashlib.sha256()
+    for part in (header, tool.version, *_FLAGS, HARNESS.read_text()):
+        digest.update(part.encode() + b"\0")
+    for source in design.sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    return digest.hexdigest()[:24]
+
+
+def _verilate(design: Design, header: str, tool: Tool, work: Path) -> None:
+    (work / "streams.hpp").write_text(header)
+    (work / "public.vlt").write_text(visibility_text(design))
+    command = [
+        tool.path,
+        *_FLAGS,
+        "-j",
+        str(available_cores()),
+        "--top-module",
+        design.top,
+        "--Mdir",
+        work / "objects",
+        "-CFLAGS",
+        f"-I{work}",
+        work / "public.vlt",
+        *design.sources,
+        HARNESS,
+    ]
+    binary = work / "objects" / f"V{design.top}"
+    run_tool(
+        command,
+        cwd=work,
+        log=work.parent / f"{work.name[1:25]}.log",
+        timeout_s=BUILD_TIMEOUT_S,
+        outputs=[binary],
+        env=tool.env,
+    )
+
+
+def visibility_text(design: Design) -> str:
+    """Verilator configuration that keeps the handshakes, and the recorded data, readable."""
+    lines = ["`verilator_config"]
+    for stream in design.inner:
+        suffixes = ("tdata", "tvalid", "tready") if stream.values else ("tvalid", "tready")
+        for suffix in suffixes:
+            lines.append(
+                f'public_flat_rd -module "{design.top}" -var "{stream.signal}_{suffix}"'
+            )
+    return "\n".join(lines) + "\n"
+
+
+def header_text(design: Design) -> str:
+    """The C++ that ties the generic harness to this top."""
+    top, entering, leaving = design.top, design.input.signal, design.output.signal
+    views = "".join(_view(top, stream) for stream in design.inner)
+    in_bytes = word_bytes(design.input.bits, design.input.elements)
+    return f"""#pragma once
+#include <cstdint>
+#include <cstring>
+#include <vector>
+#include "V{top}.h"
+#include "V{top}___024root.h"
+#include "verilated.h"
+
+using Top = V{top};
+
+struct View {{
+  const uint8_t* valid;
+  const uint8_t* ready;
+  const uint8_t* data;
+  unsigned bytes;
+  bool captured;
+}};
+
+constexpr uint64_t input_bytes = {in_bytes}, output_words = {design.output.words};
+
+inline std::vector<View> make_views(Top& top) {{
+  (void)top;
+  return {{
+{views}    {{&top.{leaving}_tvalid, &top.{leaving}_tready,
+     reinterpret_cast<const uint8_t*>(&top.{leaving}_tdata), {_bytes(design.output)}, true}},
+  }};
+}}
+
+inline void drive_input(Top& top, bool valid, const uint8_t* word) {{
+  top.{entering}_tvalid = valid;
+  if (word) std::memcpy(&top.{entering}_tdata, word, input_bytes);
+}}
+inline void drive_ready(Top& top, bool ready) {{ top.{leaving}_tready = ready; }}
+inline bool input_moves(const Top& top) {{ return top.{entering}_tvalid && top.{entering}_tready; }}
+inline bool output_moves(const Top& top) {{ return top.{leaving}_tvalid && top.{leaving}_tready; }}
+
+inline void reset(Top& top) {{
+  top.ap_rst_n = 0;
+  drive_input(top, false, nullptr);
+  drive_ready(top, false);
+  for (int i = 0; i < 16; i++) {{
+    top.ap_clk = 0;
+    top.eval();
+    top.ap_clk = 1;
+    top.eval();
+  }}
+  top.ap_rst_n = 1;
+}}
+"""
+
+
+def _view(top: str, stream: Stream) -> str:
+    root = f"top.rootp->{top}__DOT__{stream.signal}"
+    data = f"reinterpret_cast<const uint8_t*>(&{root}_tdata)" if stream.values else "nullptr"
+    captured = "true" if stream.values else "false"
+    size = _bytes(stream)
+    return f"    {{&{root}_tvalid, &{root}_tready, {data}, {size}, {captured}}},\n"
+
+
+def _bytes(stream: Stream) -> int:
+    return word_bytes(stream.bits, stream.elements)
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+def simulate(
+    simulator: Simulator,
+    frames: Integers,
+    *,
+    stall_percent: int,
+    seed: int,
+    tables: Path,
+    scratch: Path,
+) -> Simulation:
+    """Runs `frames` (frames, values of the input stream) through the design, back to back.
+
+    tables: folder with the design's table files; scratch: an empty folder to write to.
+    stall_percent: share of cycles in which either end is held back.  Raises VerificationFailed
+    where the design hangs (naming the stream), or delivers too many or too few words.
+    """
+    design = simulator.design
+    if len(frames) == 0:
+        raise VerificationFailed("0 frames to simulate, so nothing is shown")
+    _require_tables(design, tables)
+    (scratch / "input.bin").write_bytes(pack(frames, design.input.bits, design.input.elements))
+    started = time.monotonic()
+    arguments = (len(frames), stall_percent, seed, WATCHDOG_CYCLES)
+    report = _run(simulator, arguments, tables, scratch)
+    seconds = time.monotonic() - started
+    streams = (*design.inner, design.output)
+    if not report["done"]:
+        raise VerificationFailed(_explain_hang(streams, report, len(frames)))
+    values = _recorded(streams, len(frames), report, scratch)
+    finished = report["finished"]
+    return Simulation(
+        values=values,
+        cycles=report["cycles"],
+        latency=finished[0] - report["first_in"],
+        interval=_steady_interval(finished),
+        seconds=seconds,
+        seed=seed,
+        stall_percent=stall_percent,
+    )
+
+
+def _require_tables(design: Design, folder: Path) -> None:
+    """Verilator only warns where a table is missing, and computes with garbage."""
+    for table in design.tables:
+        if not (folder / table).is_file():
+            raise UserError(
+                f"the table {table} is missing", str(folder), "generate it again: make codegen"
+            )
+
+
+def _run(
+    simulator: Simulator, arguments: Iterable[int], tables: Path, scratch: Path
+) -> dict[str, object]:
+    log = scratch / "simulator.log"
+    command = [simulator.binary.resolve(), scratch.resolve() / "input.bin", scratch.resolve()]
+    try:
+        output = run_tool(
+            [*command, *map(str, arguments)], cwd=tables, log=log, timeout_s=RUN_TIMEOUT_S
+        )
+    except UserError:
+        output = log.read_text()
+        if '"done": false' not in output:
+            raise
+    complaints = [x for x in log.read_text().splitlines() if "%Warning" in x or "%Error" in x]
+    if complaints:
+        raise VerificationFailed(f"the simulator complained: {complaints[0]}")
+    return dict(json.loads(output[output.index("{") :]))
+
+
+def _explain_hang(
+    streams: tuple[Stream, ...], report: Mapping[str, object], frames: int
+) -> str:
+    """Names the first stream, in data order, that has not carried all its words."""
+    if report["received"] > frames * streams[-1].words:  # type: ignore[operator]
+        return f"the output has {report['received']} words, {frames * streams[-1].words} expected"
+    for stream, state in zip(streams, report["streams"], strict=True):  # type: ignore[call-overload]
+        if state["words"] >= frames * stream.words:
+            continue
+        how = "offers a word that nobody takes" if state["valid"] else "is starved"
+        return (
+            f"the design hangs: stream {stream.name} {how} after {state['words']} of "
+            f"{frames * stream.words} words (cycle {report['cycles']})"
+        )
+    return f"the design hangs at cycle {report['cycles']}, all streams have carried their words"
+
+
+def _recorded(
+    streams: tuple[Stream, ...], frames: int, report: Mapping[str, object], scratch: Path
+) -> dict[str, Integers]:
+    values = {}
+    for index, stream in enumerate(streams):
+        name = "output" if index == len(streams) - 1 else stream.values
+        if not name:
+            continue
+        raw = (scratch / f"{index}.bin").read_bytes()
+        words = len(raw) // _bytes(stream)
+        if words != frames * stream.words:
+            raise VerificationFailed(
+                f"stream {stream.name} carried {words} words, {frames * stream.words} expected"
+            )
+        values[name] = unpack(raw, stream.bits, stream.signed, stream.elements).reshape(frames, -1)
+    return values
+
+
+def _steady_interval(finished: list[int]) -> int:
+    """Cycles between frames in the second half of the run."""
+    if len(finished) < 2:
+        return 0
+    middle = min(len(finished) // 2, len(finished) - 2)
+    return round((finished[-1] - finished[middle]) / (len(finished) - 1 - middle))
