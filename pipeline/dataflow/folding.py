@@ -99,8 +99,7 @@ def unit_folding(unit: Unit, narrowest: int, cycles: int) -> tuple[int, int]:
         (simd * pe, -simd, simd, pe)
         for simd in divisors(unit.channels)
         for pe in divisors(unit.height)
-        if simd >= narrowest
-        and (unit.width // simd) * (unit.height // pe) * unit.vectors <= cycles
+        if simd >= narrowest and (unit.width // simd) * (unit.height // pe) * unit.vectors <= cycles
     ]
     if not choices:
         fastest = unit.width // unit.channels * unit.vectors
@@ -188,5 +187,7 @@ def _cycles(operator: Operator) -> int:
     if operator.onnx_node.op_type == "MVAU":
         return int(operator.get_exp_cycles())
     parallel = "SIMD" if "SIMD" in operator.get_nodeattr_types() else "PE"
-    values = max(np.prod(operator.get_normal_input_shape()), np.prod(operator.get_normal_output_shape()))
+    values = max(
+        np.prod(operator.get_normal_input_shape()), np.prod(operator.get_normal_output_shape())
+    )
     return int(values) // int(operator.get_nodeattr(parallel))

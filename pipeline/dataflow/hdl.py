@@ -92,9 +92,7 @@ def stream_names(
 ) -> dict[str, str]:
     """The integer model's stream that leaves each computing node of a stream graph."""
     names = {}
-    for accumulator, boundary, nodes in zip(
-        accumulators, boundaries, grouped(graph), strict=True
-    ):
+    for accumulator, boundary, nodes in zip(accumulators, boundaries, grouped(graph), strict=True):
         computing = [n for n in nodes if n.op_type.startswith(_COMPUTING)]
         names[computing[0].name] = accumulator
         if len(computing) > 1:

@@ -207,7 +207,7 @@ def save(model: IntegerModel, path: Path) -> None:
     }
     arrays = {f"{layer.name}.{k}": a for layer in model.layers for k, a in _arrays(layer)}
     buffer = io.BytesIO()
-    np.savez(buffer, header=np.array(json.dumps(header)), **arrays)
+    np.savez(buffer, **{"header": np.array(json.dumps(header)), **arrays})  # type: ignore[arg-type]
     path.write_bytes(buffer.getvalue())
 
 

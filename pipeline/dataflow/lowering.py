@@ -36,7 +36,7 @@ from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 from pipeline.dataflow.integer_model import Codes, IntegerModel, Integers, Layer, reachable
 from pipeline.dataflow.operators import BACK_ENDS
 
-import finn.transformation.streamline.absorb as absorb  # isort: skip
+from finn.transformation.streamline import absorb  # isort: skip
 from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen  # isort: skip
 from finn.transformation.fpgadataflow.convert_to_hw.elementwise_binary_operation import (  # isort: skip
     InferElementwiseBinaryOperation,
@@ -134,9 +134,7 @@ def _no_quantizers(lowering: Lowering) -> None:
 
 def _to_four_dimensions(lowering: Lowering) -> ModelWrapper:
     """1-D convolutions as 2-D ones of width 1, which is what FINN lowers."""
-    graph = _transformed(
-        lowering.graph, Change3DTo4DTensors(), absorb.AbsorbScalarMulAddIntoTopK()
-    )
+    graph = _transformed(lowering.graph, Change3DTo4DTensors(), absorb.AbsorbScalarMulAddIntoTopK())
     for node in graph.get_nodes_by_op_type("MaxPool"):
         # left at one dimension by the transformation, which ONNX Runtime then refuses
         kept = [a for a in node.attribute if a.name != "dilations"]
@@ -432,9 +430,7 @@ def _set_bias(
     graph.set_tensor_datatype(node.output[0], logits)
 
 
-def _same(
-    graph: ModelWrapper, node: NodeProto, wanted: NDArray | None, where: str
-) -> None:
+def _same(graph: ModelWrapper, node: NodeProto, wanted: NDArray | None, where: str) -> None:
     found = graph.get_initializer(node.input[1])
     equal = wanted is not None and np.array_equal(found.reshape(wanted.shape), wanted)
     _require(equal, f"the constants of {node.name} are not those of {where}")

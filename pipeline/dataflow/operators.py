@@ -51,7 +51,7 @@ class OwnKernel(RTLBackend):
         """The instance that computes this node."""
         raise NotImplementedError
 
-    def generate_hdl(self, model: ModelWrapper, fpgapart: str, clk: float) -> None:  # noqa: ARG002
+    def generate_hdl(self, model: ModelWrapper, fpgapart: str, clk: float) -> None:
         kernel, folder = self.kernel(model), Path(self.get_nodeattr("code_gen_dir_ipgen"))
         name = self.onnx_node.name
         widths = self.get_instream_width_padded(), self.get_outstream_width_padded()
@@ -166,15 +166,15 @@ class MaxPool1D(HWCustomOp):
         )
         return attributes
 
-    def get_input_datatype(self, ind: int = 0) -> Any:  # noqa: ARG002
+    def get_input_datatype(self, ind: int = 0) -> Any:
         return DataType[self.get_nodeattr("dataType")]
 
     get_output_datatype = get_input_datatype
 
-    def get_normal_input_shape(self, ind: int = 0) -> tuple[int, ...]:  # noqa: ARG002
+    def get_normal_input_shape(self, ind: int = 0) -> tuple[int, ...]:
         return (1, self.get_nodeattr("Positions"), 1, self.get_nodeattr("Channels"))
 
-    def get_normal_output_shape(self, ind: int = 0) -> tuple[int, ...]:  # noqa: ARG002
+    def get_normal_output_shape(self, ind: int = 0) -> tuple[int, ...]:
         kept = self.get_nodeattr("Positions") // self.get_nodeattr("Kernel")
         return (1, kept, 1, self.get_nodeattr("Channels"))
 
@@ -188,7 +188,7 @@ class MaxPool1D(HWCustomOp):
         pe = self.get_nodeattr("PE")
         return (*shape[:-1], shape[-1] // pe, pe)
 
-    def get_instream_width(self, ind: int = 0) -> int:  # noqa: ARG002
+    def get_instream_width(self, ind: int = 0) -> int:
         return self.get_input_datatype().bitwidth() * self.get_nodeattr("PE")
 
     get_outstream_width = get_instream_width
@@ -201,7 +201,7 @@ class MaxPool1D(HWCustomOp):
         self.set_nodeattr("dataType", datatype.name)
         model.set_tensor_datatype(self.onnx_node.output[0], datatype)
 
-    def execute_node(self, context: dict[str, NDArray], graph: Any) -> None:  # noqa: ARG002
+    def execute_node(self, context: dict[str, NDArray], graph: Any) -> None:
         data = context[self.onnx_node.input[0]]
         kernel = self.get_nodeattr("Kernel")
         _, kept, _, channels = self.get_normal_output_shape()
@@ -214,7 +214,7 @@ class MaxPool1D(HWCustomOp):
 class MaxPool1D_rtl(MaxPool1D, OwnKernel):  # noqa: N801
     """`hw/rtl/max_pool.sv`."""
 
-    def kernel(self, model: ModelWrapper) -> Kernel:  # noqa: ARG002
+    def kernel(self, model: ModelWrapper) -> Kernel:
         data = self.get_input_datatype()
         parameters = {
             "Channels": self.get_nodeattr("Channels"),
@@ -256,7 +256,7 @@ class BiasAdd_rtl(ElementwiseAdd, OwnKernel):  # noqa: N801
 class LabelSelect_rtl(LabelSelect, OwnKernel):  # noqa: N801
     """Index of the largest logit, ties to the lowest (`hw/rtl/label_select.sv`)."""
 
-    def kernel(self, model: ModelWrapper) -> Kernel:  # noqa: ARG002
+    def kernel(self, model: ModelWrapper) -> Kernel:
         data = self.get_input_datatype()
         parameters = {
             "Labels": self.get_nodeattr("Labels"),
@@ -271,7 +271,7 @@ class LabelSelect_rtl(LabelSelect, OwnKernel):  # noqa: N801
 class StreamFIFO_rtl(StreamingFIFO, OwnKernel):  # noqa: N801
     """`hw/rtl/stream_fifo.sv`."""
 
-    def kernel(self, model: ModelWrapper) -> Kernel:  # noqa: ARG002
+    def kernel(self, model: ModelWrapper) -> Kernel:
         parameters = {
             "Bits": self.get_instream_width_padded(),
             "Depth": self.get_nodeattr("depth"),

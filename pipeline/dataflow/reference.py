@@ -17,9 +17,7 @@ def run_graph(graph: ModelWrapper, model: IntegerModel, codes: Integers) -> dict
     return {name: np.concatenate([f[name] for f in frames]) for name in frames[0]}
 
 
-def _run_frame(
-    graph: ModelWrapper, model: IntegerModel, frame: Integers
-) -> dict[str, Integers]:
+def _run_frame(graph: ModelWrapper, model: IntegerModel, frame: Integers) -> dict[str, Integers]:
     (tensor,) = graph.graph.input
     shaped = frame.reshape(graph.get_tensor_shape(tensor.name)).astype(np.float32)
     context = execute_onnx(graph, {tensor.name: shaped}, return_full_exec_context=True)

@@ -7,12 +7,14 @@ layer.  Anything else is reported by node name, operator and reason.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from onnx import NodeProto
+from onnx.helper import get_attribute_value
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.util.basic import get_by_name
 from qonnx.util.cleanup import cleanup_model
@@ -28,7 +30,7 @@ def load_qonnx(path: Path) -> ModelWrapper:
     """The cleaned graph of an exported file.  Raises UserError if it is not an ONNX model."""
     try:
         model = cleanup_model(ModelWrapper(str(path)))
-    except Exception as error:  # noqa: BLE001  onnx raises a dozen unrelated types
+    except Exception as error:
         raise UserError(
             f"this is not a readable QONNX graph: {type(error).__name__}: {error}",
             str(path),
@@ -90,14 +92,15 @@ class _Reader:
         return path
 
     def take(self, node: NodeProto) -> None:
-        handler = getattr(self, f"_take_{node.op_type.lower()}", None)
         if node.op_type in _SHAPE_OPERATORS:
             return
+        handler: Callable[[NodeProto], None] | None
+        handler = getattr(self, f"_take_{node.op_type.lower()}", None)
         if handler is None:
             self.refuse(node, "this operator has no hardware kernel")
         handler(node)
 
-    def refuse(self, node: NodeProto, reason: str) -> None:
+    def refuse(self, node: NodeProto, reason: str) -> NoReturn:
         raise UserError(
             f"node {node.name} ({node.op_type}): {reason}",
             self.source,
@@ -235,11 +238,8 @@ class _Reader:
         scale, low, high = self._quantizer(producer)
         codes = np.clip(np.rint(values / scale), low, high).astype(np.int64)
         bits = int(np.max(self.model.get_initializer(producer.input[3])))
-        per_channel = (
-            np.broadcast_to(scale.reshape(-1), (len(values),))
-            if node.op_type != ("MatMul")
-            else np.broadcast_to(scale.reshape(-1), (values.shape[1],))
-        )
+        outputs = values.shape[1] if node.op_type == "MatMul" else len(values)
+        per_channel = np.broadcast_to(scale.reshape(-1), (outputs,))
         return _QuantizedWeight(codes, bits, per_channel.astype(np.float32))
 
     def _real_initializer(self, node: NodeProto, name: str) -> Float32:
@@ -302,7 +302,5 @@ def _attributes(node: NodeProto) -> dict[str, Any]:
 
 
 def _value(attribute: Any) -> Any:
-    from onnx.helper import get_attribute_value
-
     value = get_attribute_value(attribute)
     return list(value) if hasattr(value, "__iter__") and not isinstance(value, bytes) else value

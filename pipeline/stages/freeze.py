@@ -19,7 +19,7 @@ from pipeline.dataflow import integer_model
 from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.certificate import canonicalise, certify, has_power_of_two_scales
 from pipeline.network.chain import Chain
-from pipeline.network.freezing import Frozen, float32_codes, float64_codes, freeze_chain
+from pipeline.network.freezing import Arithmetic, Frozen, float32_codes, float64_codes, freeze_chain
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
 from pipeline.network.source import GRAPH, WEIGHTS, Source, find_source, load_network, write_norms
 
@@ -41,7 +41,7 @@ def run(context: StageContext) -> None:
 
 
 def _freeze_torch(context: StageContext, source: Source) -> tuple[Frozen, dict[str, object]]:
-    """Brevitas weights; power-of-two networks are canonicalised, the weights kept as they then are."""
+    """Brevitas weights; power-of-two networks are canonicalised first."""
     model = load_network(context.config, source.file)
     chain = read_brevitas(model, context.config.network.frame_length)
     if not has_power_of_two_scales(chain):
@@ -67,7 +67,7 @@ def _freeze_graph(context: StageContext, source: Source) -> tuple[Frozen, dict[s
     return frozen, certify(chain, frozen.model).as_dict()
 
 
-def arithmetic_of(chain: Chain):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def arithmetic_of(chain: Chain) -> Arithmetic:
     """float32 where that is exact, else float64 (DESIGN 4)."""
     return float32_codes if has_power_of_two_scales(chain) else float64_codes
 

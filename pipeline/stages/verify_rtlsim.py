@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pipeline.codegen import rtl
 from pipeline.core.cli import run_alone
-from pipeline.core.config import Config
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.progress import say
 from pipeline.core.stage import Stage, StageContext
@@ -216,8 +215,12 @@ def show(folder: Path) -> None:
     report = json.loads((folder / REPORT).read_text())
     rungs = report["rungs"]
     names = list(dict.fromkeys(x["name"] for r in rungs for x in r["layers"]))
-    cells = [{x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in r["layers"]} for r in rungs]
-    heads = [r["rung"] + ("" if r["stalls"] is None else f", stalls {r['stalls']} %") for r in rungs]
+    cells = [
+        {x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in r["layers"]} for r in rungs
+    ]
+    heads = [
+        r["rung"] + ("" if r["stalls"] is None else f", stalls {r['stalls']} %") for r in rungs
+    ]
     rows = [(name, *(c.get(name, "") for c in cells)) for name in names]
     print_table("mismatches / values against the integer model", ("layer", *heads), rows)
     cycles = report["cycles"]
@@ -229,8 +232,6 @@ def show(folder: Path) -> None:
         f"{report['mismatches']} mismatches over all layers, {report['frames']} frames, "
         f"seed {report['seed']}"
     )
-
-
 
 
 STAGE = Stage(

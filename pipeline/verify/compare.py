@@ -50,9 +50,7 @@ def compare(name: str, expected: Integers, actual: Integers) -> LayerResult:
     if expected.size == 0:
         raise VerificationFailed(f"layer {name}: 0 values compared, so nothing is shown")
     if expected.shape != actual.shape:
-        raise VerificationFailed(
-            f"layer {name}: expected {_shape(expected)}, got {_shape(actual)}"
-        )
+        raise VerificationFailed(f"layer {name}: expected {_shape(expected)}, got {_shape(actual)}")
     wrong = np.argwhere(expected != actual)
     first = None
     if len(wrong):

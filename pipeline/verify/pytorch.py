@@ -70,7 +70,7 @@ def _outputs(model: nn.Sequential, names: tuple[str, ...]) -> Iterator[dict[str,
     def keep(name: str, output: object) -> None:
         outputs[name] = getattr(output, "value", output)
 
-    def hook(name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def hook(name: str):  # type: ignore[no-untyped-def]
         return lambda _module, _inputs, output: keep(name, output)
 
     modules = dict(model.named_modules())
@@ -113,9 +113,7 @@ def float64_boundaries(
     return found
 
 
-def _layer_float64(
-    chain: Chain, index: int, norm: nn.Module | None, codes: Integers
-) -> Tensor:
+def _layer_float64(chain: Chain, index: int, norm: nn.Module | None, codes: Integers) -> Tensor:
     """Convolution and BatchNorm, (frames, channels, positions)."""
     block = chain.blocks[index]
     scale = float(chain.input_quantizer(index).scale)

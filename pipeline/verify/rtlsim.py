@@ -78,7 +78,7 @@ class Design:
 
 @dataclass(frozen=True)
 class Simulator:
-    """A built simulator; `built` tells whether it was built just now, `seconds` how long it took."""
+    """A built simulator; `built`: just now, in `seconds`, rather than found in the cache."""
 
     design: Design
     binary: Path
@@ -146,7 +146,7 @@ def _key(design: Design, header: str, tool: Tool) -> str:
 def _verilate(design: Design, header: str, tool: Tool, work: Path) -> None:
     (work / "streams.hpp").write_text(header)
     (work / "public.vlt").write_text(visibility_text(design))
-    command = [
+    command: list[str | Path] = [
         tool.path,
         *_FLAGS,
         "-j",
@@ -178,9 +178,7 @@ def visibility_text(design: Design) -> str:
     for stream in design.inner:
         suffixes = ("tdata", "tvalid", "tready") if stream.values else ("tvalid", "tready")
         for suffix in suffixes:
-            lines.append(
-                f'public_flat_rd -module "{design.top}" -var "{stream.signal}_{suffix}"'
-            )
+            lines.append(f'public_flat_rd -module "{design.top}" -var "{stream.signal}_{suffix}"')
     return "\n".join(lines) + "\n"
 
 
@@ -323,9 +321,7 @@ def _run(
     return dict(json.loads(output[output.index("{") :]))
 
 
-def _explain_hang(
-    streams: tuple[Stream, ...], report: Mapping[str, object], frames: int
-) -> str:
+def _explain_hang(streams: tuple[Stream, ...], report: Mapping[str, object], frames: int) -> str:
     """Names the first stream, in data order, that has not carried all its words."""
     if report["received"] > frames * streams[-1].words:  # type: ignore[operator]
         return f"the output has {report['received']} words, {frames * streams[-1].words} expected"
