@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def build_simulator(design: Design, cache: Path) -> Simulator:
     binary = folder / "simulator"
     if binary.is_file():
         return Simulator(design, binary, False, time.monotonic() - started)
-    work = cache / f".{folder.name}.{id(design)}"
+    work = cache / f".{folder.name}.{os.getpid()}"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
@@ -253,6 +254,24 @@ def _bytes(stream: Stream) -> int:
 # --- running ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """What the harness says of a run.
+
+    done: all frames came out and nothing more; sent, received: words; first_in: cycle of the
+    first input word; finished: cycle of every frame's last output word; streams: words, and the
+    handshake at the end, of every stream.
+    """
+
+    done: bool
+    cycles: int
+    sent: int
+    received: int
+    first_in: int
+    finished: list[int]
+    streams: list[dict[str, int]]
+
+
 def simulate(
     simulator: Simulator,
     frames: Integers,
@@ -275,18 +294,16 @@ def simulate(
     (scratch / "input.bin").write_bytes(pack(frames, design.input.bits, design.input.elements))
     started = time.monotonic()
     arguments = (len(frames), stall_percent, seed, WATCHDOG_CYCLES)
-    report = _run(simulator, arguments, tables, scratch)
+    ended = _run(simulator, arguments, tables, scratch)
     seconds = time.monotonic() - started
     streams = (*design.inner, design.output)
-    if not report["done"]:
-        raise VerificationFailed(_explain_hang(streams, report, len(frames)))
-    values = _recorded(streams, len(frames), report, scratch)
-    finished = report["finished"]
+    if not ended.done:
+        raise VerificationFailed(_explain_hang(streams, ended, len(frames)))
     return Simulation(
-        values=values,
-        cycles=report["cycles"],
-        latency=finished[0] - report["first_in"],
-        interval=_steady_interval(finished),
+        values=_recorded(streams, len(frames), scratch),
+        cycles=ended.cycles,
+        latency=ended.finished[0] - ended.first_in,
+        interval=_steady_interval(ended.finished),
         seconds=seconds,
         seed=seed,
         stall_percent=stall_percent,
@@ -302,9 +319,7 @@ def _require_tables(design: Design, folder: Path) -> None:
             )
 
 
-def _run(
-    simulator: Simulator, arguments: Iterable[int], tables: Path, scratch: Path
-) -> dict[str, object]:
+def _run(simulator: Simulator, arguments: Iterable[int], tables: Path, scratch: Path) -> _Ended:
     log = scratch / "simulator.log"
     command = [simulator.binary.resolve(), scratch.resolve() / "input.bin", scratch.resolve()]
     try:
@@ -318,27 +333,25 @@ def _run(
     complaints = [x for x in log.read_text().splitlines() if "%Warning" in x or "%Error" in x]
     if complaints:
         raise VerificationFailed(f"the simulator complained: {complaints[0]}")
-    return dict(json.loads(output[output.index("{") :]))
+    return _Ended(**json.loads(output[output.index("{") :]))
 
 
-def _explain_hang(streams: tuple[Stream, ...], report: Mapping[str, object], frames: int) -> str:
+def _explain_hang(streams: tuple[Stream, ...], ended: _Ended, frames: int) -> str:
     """Names the first stream, in data order, that has not carried all its words."""
-    if report["received"] > frames * streams[-1].words:  # type: ignore[operator]
-        return f"the output has {report['received']} words, {frames * streams[-1].words} expected"
-    for stream, state in zip(streams, report["streams"], strict=True):  # type: ignore[call-overload]
+    if ended.received > frames * streams[-1].words:
+        return f"the output has {ended.received} words, {frames * streams[-1].words} expected"
+    for stream, state in zip(streams, ended.streams, strict=True):
         if state["words"] >= frames * stream.words:
             continue
         how = "offers a word that nobody takes" if state["valid"] else "is starved"
         return (
             f"the design hangs: stream {stream.name} {how} after {state['words']} of "
-            f"{frames * stream.words} words (cycle {report['cycles']})"
+            f"{frames * stream.words} words (cycle {ended.cycles})"
         )
-    return f"the design hangs at cycle {report['cycles']}, all streams have carried their words"
+    return f"the design hangs at cycle {ended.cycles}, all streams have carried their words"
 
 
-def _recorded(
-    streams: tuple[Stream, ...], frames: int, report: Mapping[str, object], scratch: Path
-) -> dict[str, Integers]:
+def _recorded(streams: tuple[Stream, ...], frames: int, scratch: Path) -> dict[str, Integers]:
     values = {}
     for index, stream in enumerate(streams):
         name = "output" if index == len(streams) - 1 else stream.values
