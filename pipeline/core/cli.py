@@ -18,6 +18,7 @@ from pipeline.core.errors import UserError, VerificationFailed
 from pipeline.core.locks import locked
 from pipeline.core.paths import PROJECT_ROOT, shown
 from pipeline.core.progress import say
+from pipeline.core.quiet import quiet_libraries
 from pipeline.core.runner import Build, examine, run_command, run_stage
 from pipeline.core.stage import Stage
 from pipeline.core.tables import print_table
@@ -39,6 +40,7 @@ class Request:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    quiet_libraries()
     return guarded(lambda: _main(words), debug="--debug" in words)
 
 

@@ -29,6 +29,23 @@ class Progress:
 
 
 @contextmanager
+def busy(title: str) -> Iterator[None]:
+    """Show that work whose length is unknown goes on, with the time it has taken so far."""
+    if not sys.stdout.isatty():
+        say(f"{title} ...")
+        yield
+        return
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.TimeElapsedColumn(),
+    )
+    with rich_progress.Progress(*columns, transient=True) as bar:
+        bar.add_task(title, total=None)
+        yield
+
+
+@contextmanager
 def progress(title: str, total: int, unit: str) -> Iterator[Progress]:
     """Show how far `total` units of work are, with rate and time left, while the block runs."""
     shown = _bar if sys.stdout.isatty() else _lines

@@ -195,6 +195,15 @@ def check(model: IntegerModel) -> None:
 _ARRAYS = ("weights", "thresholds", "bias")
 
 
+def difference(one: IntegerModel, other: IntegerModel) -> str:
+    """The first layer and field in which two models differ; empty where they are the same."""
+    for mine, theirs in zip(one.layers, other.layers, strict=True):
+        for name in ("weights", "thresholds", "bias", "padding", "pool", "output"):
+            if not np.array_equal(getattr(mine, name), getattr(theirs, name)):
+                return f"layer {mine.name}: {name}"
+    return "" if one.input == other.input else "the input"
+
+
 def save(model: IntegerModel, path: Path) -> None:
     """Writes `model` as .npz: arrays as `<layer>.<array>`, the rest as JSON in `header`."""
     header = {

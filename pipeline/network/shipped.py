@@ -30,7 +30,11 @@ def shipped_weights(model_dir: Path) -> Path:
     """
     weights = model_dir / WEIGHTS
     if not weights.exists():
-        raise UserError("the model has no trained weights", str(weights), "make train ship")
+        raise UserError(
+            "there are no weights to compile",
+            str(weights),
+            "CHECKPOINT=file.pth for trained weights, or make train ship",
+        )
     sums = _read_sums(model_dir / SUMS)
     for name in (WEIGHTS, METRICS):
         file = model_dir / name

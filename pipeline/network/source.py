@@ -14,9 +14,9 @@ from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.network.chain import Chain
 from pipeline.network.checkpoint import load_weights
+from pipeline.network.shipped import WEIGHTS, shipped_weights
 from pipeline.network.vgg10 import build_vgg10
 
-WEIGHTS = "weights.pt"
 GRAPH = "network.onnx"
 
 
@@ -35,7 +35,7 @@ def find_source(config: Config, trained: Mapping[str, Path], model_dir: Path) ->
     """The first there is of QONNX=, CHECKPOINT=, our trained weights, the model's own weights.
 
     `trained` maps stages that write weights, newest first, to their folders.
-    Raises UserError where there is none.
+    Raises UserError where there is none, or the shipped file is not the one its sums list.
     """
     if config.export.qonnx:
         return Source(_existing(config.export.qonnx, "export.qonnx (QONNX=)"), "qonnx")
@@ -44,13 +44,7 @@ def find_source(config: Config, trained: Mapping[str, Path], model_dir: Path) ->
         return Source(file, "checkpoint")
     for folder in trained.values():
         return Source(folder / WEIGHTS, "trained")
-    if (model_dir / WEIGHTS).is_file():
-        return Source(model_dir / WEIGHTS, "shipped")
-    raise UserError(
-        "there are no weights to compile",
-        str(model_dir / WEIGHTS),
-        "give CHECKPOINT=file.pth, or train the model first: make train",
-    )
+    return Source(shipped_weights(model_dir), "shipped")
 
 
 def _existing(path: str, key: str) -> Path:
@@ -68,7 +62,7 @@ def load_network(config: Config, weights: Path) -> nn.Sequential:
 
 @torch.no_grad()
 def write_norms(model: nn.Sequential, chain: Chain) -> None:
-    """Puts the BatchNorm parameters of `chain` into `model`; the last norm before each boundary."""
+    """Puts the BatchNorm parameters of `chain` into `model`, where each follows its layer."""
     modules = dict(model.named_children())
     paths = list(modules)
     for block in chain.blocks:

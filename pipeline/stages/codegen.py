@@ -20,7 +20,7 @@ from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import integer_model
 from pipeline.dataflow.hdl import NodeHdl, generate, stream_names
 from pipeline.dataflow.integer_model import IntegerModel
-from pipeline.stages import fold, freeze, lower
+from pipeline.stages import fold, freeze
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
 NOTICE = PROJECT_ROOT / "NOTICE"
@@ -30,7 +30,6 @@ RTL = "rtl"
 
 def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
-    lower.quiet()
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     graph = ModelWrapper(str(context.inputs["fold"] / fold.STREAM_GRAPH))
     nodes = _generate(context, graph, model)
@@ -81,7 +80,7 @@ def show(folder: Path) -> None:
     report = json.loads((folder / REPORT).read_text())
     say(
         f"RTL top {report['top']}: {report['sources']} sources, {report['tables']} tables, "
-        f"{report['bytes'] / 1e6:.1f} MB in {folder / RTL}"
+        f"{report['bytes'] / 1e6:.1f} MB"
     )
 
 

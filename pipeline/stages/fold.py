@@ -26,7 +26,6 @@ REPORT = "report.json"
 
 def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
-    lower.quiet()
     hardware = context.config.hardware
     board = load_board(hardware.board)
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)

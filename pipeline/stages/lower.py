@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +29,6 @@ def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     lowering = Lowering(load_qonnx(context.inputs["export"] / GRAPH), model)
-    quiet()
     with progress("lowering", len(PASSES), "passes") as bar:
         graph = lower(lowering, lambda step: bar.advance(doing=step.name))
     graph.save(str(context.out / HARDWARE_GRAPH))
@@ -57,12 +54,6 @@ def run(context: StageContext) -> None:
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     require_equal(results)
     show(context.out)
-
-
-def quiet() -> None:
-    """FINN and qonnx report every guess they make; none of them concerns a user."""
-    warnings.filterwarnings("ignore", module="qonnx|finn")
-    logging.getLogger("finn").setLevel(logging.ERROR)
 
 
 def show(folder: Path) -> None:

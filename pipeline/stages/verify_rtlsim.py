@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline.codegen import rtl
 from pipeline.core.cli import run_alone
 from pipeline.core.paths import PROJECT_ROOT
-from pipeline.core.progress import say
+from pipeline.core.progress import busy, say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tables import print_table
 from pipeline.dataflow import integer_model
@@ -52,7 +52,7 @@ def run(context: StageContext) -> None:
     simulator = _simulator(context.inputs["codegen"] / codegen.RTL)
     for percent in dict.fromkeys((0, verify.stall_percent)):
         rungs.append(_rtlsim_rung(context, simulator, codes, wanted, percent))
-    report = _report(context, rungs, simulator)
+    report = _report(context, ("input", *wanted, "output"), rungs, simulator)
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
     require_equal([layer for rung in rungs for layer in rung.layers])
@@ -92,8 +92,8 @@ def _pytorch_rung(
 
 
 def _simulator(folder: Path) -> Simulator:
-    say("building the simulator (a few minutes for a new design)")
-    simulator = build_simulator(read_design(folder), CACHE)
+    with busy("building the simulator, a minute or so for a new design"):
+        simulator = build_simulator(read_design(folder), CACHE)
     how = f"built in {simulator.seconds:.0f} s" if simulator.built else "up to date"
     say(f"simulator {how}: {len(simulator.design.sources)} sources")
     return simulator
@@ -135,15 +135,15 @@ def _rtlsim_rung(
     scratch = context.scratch / f"rtlsim-{percent}"
     scratch.mkdir()
     seed = context.config.verify.seed
-    say(f"simulating {len(codes)} frames, stalls {percent} %, seed {seed}")
-    simulation = simulate(
-        simulator,
-        codes.reshape(len(codes), -1),
-        stall_percent=percent,
-        seed=seed,
-        tables=context.inputs["codegen"] / codegen.RTL,
-        scratch=scratch,
-    )
+    with busy(f"simulating {len(codes)} frames, stalls {percent} %, seed {seed}"):
+        simulation = simulate(
+            simulator,
+            codes.reshape(len(codes), -1),
+            stall_percent=percent,
+            seed=seed,
+            tables=context.inputs["codegen"] / codegen.RTL,
+            scratch=scratch,
+        )
     layers = tuple(
         compare(name, values, simulation.values[name].reshape(values.shape))
         for name, values in wanted.items()
@@ -158,9 +158,12 @@ def _rtlsim_rung(
 
 
 def _report(
-    context: StageContext, rungs: Sequence[Rung], simulator: Simulator
+    context: StageContext, streams: Sequence[str], rungs: Sequence[Rung], simulator: Simulator
 ) -> dict[str, object]:
-    """DESIGN 3's report of the unstalled simulation, and every rung beside it."""
+    """Cycles of the simulation without stalls, layers over all simulations, and every rung.
+
+    `streams`: names in the order of the data.
+    """
     free, *_ = [r.simulation for r in rungs if r.simulation is not None]
     assert free is not None
     verify = context.config.verify
@@ -171,6 +174,7 @@ def _report(
         "source": json.loads((context.inputs["freeze"] / freeze.REPORT).read_text())["source"],
         "frames": verify.frames,
         "mismatches": sum(layer.mismatches for rung in rungs for layer in rung.layers),
+        "streams": streams,
         "layers": _summed(simulated),
         "rung": "rtlsim",
         "against": "integer model",
@@ -214,14 +218,13 @@ def show(folder: Path) -> None:
     """Prints a row a layer, a column a rung: mismatches of values compared."""
     report = json.loads((folder / REPORT).read_text())
     rungs = report["rungs"]
-    names = list(dict.fromkeys(x["name"] for r in rungs for x in r["layers"]))
     cells = [
         {x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in r["layers"]} for r in rungs
     ]
     heads = [
         r["rung"] + ("" if r["stalls"] is None else f", stalls {r['stalls']} %") for r in rungs
     ]
-    rows = [(name, *(c.get(name, "") for c in cells)) for name in names]
+    rows = [(name, *(c.get(name, "") for c in cells)) for name in report["streams"]]
     print_table("mismatches / values against the integer model", ("layer", *heads), rows)
     cycles = report["cycles"]
     say(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from brevitas import nn as qnn
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pipeline.core.errors import VerificationFailed
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.network.chain import Block, Chain
 
@@ -28,18 +30,17 @@ def float32_boundaries(
 ) -> dict[str, Integers]:
     """Boundary values of frames (n, positions, channels), end to end in float32.
 
-    A value that is not a whole number of steps is kept off the grid (shown as the nearest
-    integer of twice its size plus one is not: it raises AssertionError naming the layer).
+    Raises VerificationFailed where a value is not a whole number of steps.
     """
     inputs = torch.from_numpy(frames).transpose(1, 2).contiguous()
     steps = _steps(chain)
-    batches: dict[str, list[Integers]] = {name: [] for name in steps}
+    batches: dict[str, list[Tensor]] = {name: [] for name in steps}
     with torch.no_grad(), _reference_convolutions(), _outputs(model, tuple(steps)) as outputs:
         for batch in inputs.split(BATCH):
             model(batch)
-            for name, step in steps.items():
-                batches[name].append(_codes(name, outputs[name], step))
-    return {name: np.concatenate(parts) for name, parts in batches.items()}
+            for name, parts in batches.items():
+                parts.append(outputs[name])
+    return {name: _codes(name, torch.cat(parts), steps[name]) for name, parts in batches.items()}
 
 
 def _steps(chain: Chain) -> dict[str, NDArray[np.float64]]:
@@ -58,7 +59,13 @@ def _codes(name: str, output: Tensor, step: NDArray[np.float64]) -> Integers:
     real = output.double().numpy()
     streamed = real.reshape(*real.shape[:2], -1).transpose(0, 2, 1)
     codes = np.rint(streamed / step)
-    assert (codes * step == streamed).all(), f"{name}: PyTorch's values are not whole steps"
+    off_grid = np.argwhere(codes * step != streamed)
+    if len(off_grid):
+        frame, position, channel = (int(i) for i in off_grid[0])
+        raise VerificationFailed(
+            f"layer {name}, frame {frame}, position {position}, channel {channel}: PyTorch gives "
+            f"{streamed[frame, position, channel]}, which is no whole number of steps"
+        )
     return codes.astype(np.int64)
 
 
@@ -67,14 +74,11 @@ def _outputs(model: nn.Sequential, names: tuple[str, ...]) -> Iterator[dict[str,
     """The latest output of each named module, filled in while `model` runs."""
     outputs: dict[str, Tensor] = {}
 
-    def keep(name: str, output: object) -> None:
+    def keep(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
         outputs[name] = getattr(output, "value", output)
 
-    def hook(name: str):  # type: ignore[no-untyped-def]
-        return lambda _module, _inputs, output: keep(name, output)
-
     modules = dict(model.named_modules())
-    handles = [modules[name].register_forward_hook(hook(name)) for name in names]
+    handles = [modules[name].register_forward_hook(partial(keep, name)) for name in names]
     try:
         yield outputs
     finally:
