@@ -22,11 +22,11 @@ from pipeline.dataflow import integer_model
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.source import GRAPH, WEIGHTS, load_network
-from pipeline.radio.synthetic import sample_frames
 from pipeline.stages import codegen, freeze
 from pipeline.verify import pytorch
 from pipeline.verify.compare import LayerResult, compare, require_equal
 from pipeline.verify.rtlsim import Design, Simulation, Simulator, Stream, build_simulator, simulate
+from pipeline.verify.stimulus import stimulus
 
 REPORT = "report.json"
 CACHE = PROJECT_ROOT / "build" / ".verilator"
@@ -45,7 +45,7 @@ class Rung:
 def run(context: StageContext) -> None:
     verify, frozen = context.config.verify, context.inputs["freeze"]
     model = integer_model.load(frozen / freeze.MODEL)
-    frames, _, _ = sample_frames(verify.frames, verify.seed)
+    frames = stimulus(model, verify.frames, verify.seed)
     codes = model.quantize(frames)
     wanted = model.trace(codes)
     rungs = [*_pytorch_rung(context, model, frames, codes, wanted)]

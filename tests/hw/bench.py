@@ -1,0 +1,99 @@
+"""One kernel of `hw/rtl` between two AXI4-Streams in Verilator."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.codegen import rtl
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.dataflow.hdl import NodeHdl, NodeStream
+from pipeline.dataflow.operators import Kernel, wrapper_text
+from pipeline.stages.verify_rtlsim import CACHE, read_design
+from pipeline.verify.rtlsim import Simulation, Simulator, build_simulator, simulate
+from pipeline.verify.streams import word_bytes
+
+KERNELS = PROJECT_ROOT / "hw" / "rtl"
+SEED = 20
+
+
+@dataclass(frozen=True)
+class Words:
+    """A stream: bits and sign of an element, elements of a word, words of a frame."""
+
+    bits: int
+    signed: bool
+    elements: int
+    words: int
+
+    @property
+    def padded(self) -> int:
+        return 8 * word_bytes(self.bits, self.elements)
+
+    @property
+    def low(self) -> int:
+        return -(2 ** (self.bits - 1)) if self.signed else 0
+
+    @property
+    def high(self) -> int:
+        return self.low + 2**self.bits - 1
+
+    def random(self, frames: int, seed: int = SEED) -> np.ndarray:
+        """(frames, words * elements), a fifth of the values at the ends of the range."""
+        rng = np.random.default_rng(seed)
+        shape = (frames, self.words * self.elements)
+        values = rng.integers(self.low, self.high + 1, shape)
+        ends = rng.choice([self.low, self.high], shape)
+        return np.where(rng.random(shape) < 0.2, ends, values)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A built simulator of one kernel and the folder that holds its tables."""
+
+    simulator: Simulator
+    folder: Path
+
+    def run(self, frames: np.ndarray, stalls: int = 0, seed: int = SEED) -> Simulation:
+        """The simulation of frames (n, values); seed and stalls are in the failure's locals."""
+        print(f"stalls {stalls} %, seed {seed}")
+        scratch = self.folder / f"run-{stalls}-{seed}"
+        scratch.mkdir(exist_ok=True)
+        return simulate(
+            self.simulator,
+            frames,
+            stall_percent=stalls,
+            seed=seed,
+            tables=self.folder,
+            scratch=scratch,
+        )
+
+    def outputs(self, frames: np.ndarray, stalls: int = 0) -> np.ndarray:
+        return self.run(frames, stalls).values["output"]
+
+
+def bench(folder: Path, kernel: Kernel, into: Words, out: Words) -> Bench:
+    """Writes wrapper, top and tables of `kernel` into `folder` and builds its simulator."""
+    made = folder / "made"
+    made.mkdir()
+    (made / "kernel_node.v").write_text(
+        wrapper_text("kernel_node", kernel, into.padded, out.padded)
+    )
+    for name, text in kernel.tables.items():
+        (made / name).write_text(text)
+    node = NodeHdl(
+        name="kernel_node",
+        operator=kernel.module,
+        in_bits=into.padded,
+        out_bits=out.padded,
+        kernel=kernel.module,
+        sources=(made / "kernel_node.v",),
+        tables=tuple(made / name for name in kernel.tables),
+        output=NodeStream(out.bits, out.signed, out.elements, out.words, "output"),
+    )
+    entering = rtl.TopStream(
+        "input", "s_axis", into.bits, into.signed, into.elements, into.words, "input"
+    )
+    for name, content in rtl.accelerator([node], entering, KERNELS, b"").items():
+        (folder / name).write_bytes(content)
+    return Bench(build_simulator(read_design(folder), CACHE), folder)
