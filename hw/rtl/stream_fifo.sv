@@ -1,7 +1,8 @@
 /// First-in first-out buffer of Depth words, one of them in the output register.
 ///
 /// First word falls through: a word is offered one cycle after it arrived in an empty buffer.
-/// One word a cycle in and out at once, whatever the fill.  Any Depth >= 2.
+/// One word a cycle in and out at once; a full buffer takes none in the cycle in which one leaves.
+/// Any Depth >= 2.
 module stream_fifo #(
   parameter int unsigned Bits  = 8,
   parameter int unsigned Depth = 2
