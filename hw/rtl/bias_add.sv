@@ -28,7 +28,7 @@ module bias_add #(
   logic [FoldBits-1:0]   fold_q;
   logic                  take;
 
-  initial $readmemh(BiasFile, rom);
+  initial $readmemh(BiasFile, rom, 0, Folds - 1);
 
   assign in0_V_TREADY = !out0_V_TVALID || out0_V_TREADY;
   assign take         = in0_V_TVALID && in0_V_TREADY;

@@ -82,7 +82,7 @@ module matrix_vector_unit #(
   weights_t w_q;
   logic     read_valid_q, read_first_q, read_last_q;
 
-  initial $readmemh(WeightFile, rom);
+  initial $readmemh(WeightFile, rom, 0, Words - 1);
 
   always_ff @(posedge ap_clk) begin
     if (issue && fresh) kept[sf_q] <= in0_V_TDATA[Simd*InBits-1:0];

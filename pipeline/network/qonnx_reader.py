@@ -173,7 +173,9 @@ class _Reader:
     def _take_batchnormalization(self, node: NodeProto) -> None:
         draft = self._open_draft(node)
         self._require(node, draft.norm is None, "two BatchNormalizations in a row")
-        gamma, beta, mean, variance = (self.model.get_initializer(i) for i in node.input[1:5])
+        values = [self.model.get_initializer(i) for i in node.input[1:5]]
+        self._require(node, all(v is not None for v in values), "a parameter is no constant")
+        gamma, beta, mean, variance = (np.array(v, np.float32) for v in values)
         epsilon = float(_attributes(node).get("epsilon", 1e-5))
         draft.norm = BatchNorm(gamma, beta, mean, variance, epsilon)
 

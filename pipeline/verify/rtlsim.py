@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,7 @@ _FLAGS = (
     "-MAKEFLAGS",
     "CFG_CXXFLAGS_PCH_I=-include",
 )
+_RUNTIME_OBJECTS = ("verilated.o", "verilated_threads.o")
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def build_simulator(design: Design, cache: Path) -> Simulator:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        _verilate(design, header, tool, work)
+        with _shared_runtime(cache, tool, work / "objects"):
+            _verilate(design, header, tool, work)
         (work / "objects" / f"V{design.top}").rename(work / "simulator")
         shutil.rmtree(work / "objects")
         _put_in_place(work, folder)
@@ -133,6 +136,27 @@ def _put_in_place(work: Path, folder: Path) -> None:
     except OSError:
         if not folder.is_dir():  # else another run was first, with the same result
             raise
+
+
+@contextmanager
+def _shared_runtime(cache: Path, tool: Tool, objects: Path) -> Iterator[None]:
+    """Verilator's own library, most of the work for a small design, is compiled once for all.
+
+    make finds its objects in place and takes them; the first build leaves them for the others.
+    """
+    digest = hashlib.sha256("\0".join((tool.version, *_FLAGS)).encode()).hexdigest()
+    kept = cache / f"runtime-{digest[:24]}"
+    objects.mkdir()
+    for file in kept.glob("*.o"):
+        shutil.copy(file, objects)
+    yield
+    if kept.is_dir():
+        return
+    fresh = objects.parent / "runtime"
+    fresh.mkdir()
+    for name in _RUNTIME_OBJECTS:
+        shutil.copy(objects / name, fresh)
+    _put_in_place(fresh, kept)
 
 
 def _key(design: Design, header: str, tool: Tool) -> str:

@@ -8,7 +8,6 @@ import pytest
 from pipeline.dataflow.operators import Kernel
 from tests.hw.bench import Bench, Words, bench
 
-
 WORDS = {bits: Words(bits, False, 1, 16) for bits in (8, 16, 24)}
 
 

@@ -67,8 +67,7 @@ def test_yosys_makes_registers_and_no_latches(name: str, tmp_path: Path) -> None
 def test_a_latch_is_found(tmp_path: Path) -> None:
     """A combinational assignment that is not always made."""
     (tmp_path / "held.sv").write_text(
-        "module held (input logic e, d, output logic q);\n"
-        "  always_latch if (e) q = d;\nendmodule\n"
+        "module held (input logic e, d, output logic q);\n  always_latch if (e) q = d;\nendmodule\n"
     )
     with pytest.raises(ToolError, match="dlatch"):
         synthesise(tmp_path / "held.sv", tmp_path)

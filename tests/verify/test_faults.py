@@ -1,0 +1,182 @@
+"""Faults planted in a generated accelerator are found, and located."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.core import cli
+from pipeline.core.config import load_config
+from pipeline.core.errors import VerificationFailed
+from pipeline.core.runner import Build, run_stage
+from pipeline.core.stage import StageContext
+from pipeline.dataflow import integer_model
+from pipeline.stages import find_stage, verify_rtlsim
+from pipeline.stages.codegen import RTL
+from pipeline.verify import rtlsim
+from pipeline.verify.stimulus import stimulus
+from tests.small import ship_small
+
+pytestmark = pytest.mark.slow
+
+FRAMES = 6
+
+
+@dataclass(frozen=True)
+class Built:
+    """A small network compiled down to RTL."""
+
+    build: Build
+    inputs: dict[str, Path]
+
+    def verify(self, folder: Path, codegen: Path) -> dict[str, object]:
+        """The report of verify-rtlsim on another codegen folder; it may raise before its end."""
+        shutil.rmtree(folder, ignore_errors=True)
+        out, scratch = folder / "out", folder / "scratch"
+        out.mkdir(parents=True)
+        scratch.mkdir()
+        context = StageContext(
+            config=self.build.config,
+            model_dir=self.build.model_dir,
+            out=out,
+            inputs={**self.inputs, "codegen": codegen},
+            scratch=scratch,
+            work=folder,
+            cache=folder,
+        )
+        verify_rtlsim.run(context)
+        return json.loads((out / "report.json").read_text())
+
+    def changed(self, folder: Path, file: str, change: Callable[[list[str]], None]) -> Path:
+        """A copy of the generated folder in which the lines of one table are changed."""
+        copy = folder / "codegen"
+        shutil.copytree(self.inputs["codegen"], copy)
+        table = copy / RTL / file
+        lines = table.read_text().splitlines()
+        before = list(lines)
+        change(lines)
+        assert lines != before
+        table.write_text("\n".join([*lines, ""]))
+        return copy
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    root = tmp_path_factory.mktemp("project")
+    ship_small(root / "models" / "small")
+    config = load_config(root / "models" / "small", [f"verify.frames={FRAMES}"])
+    build = Build(config, root / "models" / "small", find_stage, root=root)
+    run_stage("codegen", build)
+    names = ("freeze", "codegen")
+    return Built(build, {name: root / "build" / "small" / name for name in names})
+
+
+def tables(built: Built, pattern: str) -> list[str]:
+    return sorted(path.name for path in (built.inputs["codegen"] / RTL).glob(pattern))
+
+
+def test_the_accelerator_equals_pytorch_at_every_layer(built: Built, tmp_path: Path) -> None:
+    report = built.verify(tmp_path, built.inputs["codegen"])
+    assert report["mismatches"] == 0
+    assert report["frames"] == FRAMES
+    rungs = {(rung["rung"], rung["stalls"]): rung["layers"] for rung in report["rungs"]}
+    assert list(rungs) == [("pytorch", None), ("rtlsim", 0), ("rtlsim", 25)]
+    boundaries = [f"pool{i}" for i in range(7)] + ["act7", "act8", "dense9"]
+    assert [x["name"] for x in rungs["pytorch", None]] == ["input", *boundaries]
+    for stalls in (0, 25):
+        names = [x["name"] for x in rungs["rtlsim", stalls]]
+        assert set(names) >= {*boundaries, "conv0.accumulator", "dense9.accumulator", "label"}
+        assert all(x["values"] > 0 for x in rungs["rtlsim", stalls])
+
+
+def column_in_use(built: Built, layer: int) -> int:
+    """A column of a layer's matrix that sees a value other than 0 (its kernel's middle)."""
+    model = integer_model.load(built.inputs["freeze"] / "integer_model.npz")
+    codes = model.quantize(stimulus(model, FRAMES, built.build.config.verify.seed))
+    entering = model.trace(codes)[model.boundaries[layer - 1]]
+    channel = int(np.flatnonzero(entering.any(axis=(0, 1)))[0])
+    return entering.shape[2] + channel
+
+
+def test_one_flipped_weight_is_located(built: Built, tmp_path: Path) -> None:
+    weights = tables(built, "*_weights.mem")
+    assert len(weights) == 10
+    word = column_in_use(built, 3)  # of row 0: PE and SIMD are 1 there
+
+    def flip_a_bit(lines: list[str]) -> None:
+        lines[word] = format(int(lines[word], 16) ^ 1, "x")
+
+    broken = built.changed(tmp_path, weights[3], flip_a_bit)
+    where = r"first: layer conv3\.accumulator, frame \d+, position \d+, channel 0: expected"
+    with pytest.raises(VerificationFailed, match=where):
+        built.verify(tmp_path / "run", broken)
+    report = json.loads((tmp_path / "run" / "out" / "report.json").read_text())
+    wrong = [x["name"] for x in report["layers"] if x["mismatches"]]
+    assert wrong[0] == "conv3.accumulator"
+    assert report["rungs"][0]["mismatches"] == 0  # PyTorch is not to blame
+
+
+def raise_first_threshold(lines: list[str]) -> None:
+    lines[0] = format(int(lines[0], 16) + 1, f"0{len(lines[0])}x")
+
+
+def test_one_moved_threshold_is_located(built: Built, tmp_path: Path) -> None:
+    """Of the tables of layer 0's thresholds, one a level: the lowest level of its first channel."""
+    thresholds = tables(built, "*.dat")
+    layer_0 = [name for name in thresholds if name.startswith(thresholds[0].split("threshs")[0])]
+    found = set()
+    for name in layer_0:
+        shutil.rmtree(tmp_path / "codegen", ignore_errors=True)
+        broken = built.changed(tmp_path, name, raise_first_threshold)
+        try:
+            built.verify(tmp_path / "run", broken)
+        except VerificationFailed as failure:
+            found.add(str(failure).split("first: ")[1].split(",")[0])
+    assert found == {"layer pool0"}
+
+
+def swap_words(simulate: Callable[..., rtlsim.Simulation]) -> Callable[..., rtlsim.Simulation]:
+    def swapped(*arguments: object, **keys: object) -> rtlsim.Simulation:
+        result = simulate(*arguments, **keys)
+        values = result.values["pool2"].copy()
+        frame, word = np.argwhere(values[:, :-1] != values[:, 1:])[0]
+        values[frame, [word, word + 1]] = values[frame, [word + 1, word]]
+        return replace(result, values={**result.values, "pool2": values})
+
+    return swapped
+
+
+def test_two_swapped_words_are_located(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_rtlsim, "simulate", swap_words(rtlsim.simulate))
+    with pytest.raises(VerificationFailed, match=r"2 of .* values differ; first: layer pool2, "):
+        built.verify(tmp_path, built.inputs["codegen"])
+
+
+def test_a_failed_verification_exits_1_and_does_not_count(
+    built: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "Build", partial(Build, root=built.build.root))
+    words = ["verify-rtlsim", "--model", str(built.build.model_dir)]
+    words += ["--set", f"verify.frames={FRAMES}"]
+    assert cli.main(words) == 0
+    folder = built.build.folder
+    assert (folder / "verify-rtlsim" / "manifest.json").is_file()
+    monkeypatch.setattr(verify_rtlsim, "simulate", swap_words(rtlsim.simulate))
+    assert cli.main([*words, "--force"]) == 1
+    assert "verification failed: 2 of" in capsys.readouterr().err
+    assert not (folder / "verify-rtlsim").exists()
+    report = json.loads((folder / "verify-rtlsim.failed" / "report.json").read_text())
+    assert report["mismatches"] == 4  # two words, with and without stalls
+
+
+def test_zero_frames_are_refused(built: Built, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["verify-rtlsim", "--model", str(built.build.model_dir), "--set", "verify.frames=0"]
+    assert cli.main(words) == 2
+    assert "verify.frames" in capsys.readouterr().err
