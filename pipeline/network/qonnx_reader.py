@@ -16,20 +16,31 @@ import numpy as np
 from onnx import NodeProto
 from onnx.helper import get_attribute_value
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.transformation.fold_constants import FoldConstants
+from qonnx.transformation.general import (
+    GiveUniqueParameterTensors,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+)
+from qonnx.transformation.infer_shapes import InferShapes
+from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
 from qonnx.util.basic import get_by_name
-from qonnx.util.cleanup import cleanup_model
 
 from pipeline.core.errors import UserError
 from pipeline.dataflow.integer_model import Codes
 from pipeline.network.chain import BatchNorm, Block, Chain, Float32, Quantizer
 
+_QUANTIZERS = ["Quant", "BipolarQuant", "Trunc"]
 _SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 
 
 def load_qonnx(path: Path) -> ModelWrapper:
-    """The cleaned graph of an exported file.  Raises UserError if it is not an ONNX model."""
+    """The cleaned graph of an exported file.  Raises UserError if it is not an ONNX model.
+
+    Its nodes keep the names under which their owner knows them.
+    """
     try:
-        model = cleanup_model(ModelWrapper(str(path)))
+        model = _cleaned(ModelWrapper(str(path)))
     except Exception as error:
         raise UserError(
             f"this is not a readable QONNX graph: {type(error).__name__}: {error}",
@@ -37,6 +48,24 @@ def load_qonnx(path: Path) -> ModelWrapper:
             "export it with brevitas.export.export_qonnx",
         ) from error
     _require_single_path(model, path)
+    return model
+
+
+def _cleaned(model: ModelWrapper) -> ModelWrapper:
+    """Shapes inferred and constants folded; the steps of qonnx' own clean-up, but for renaming."""
+    for index, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{index}"
+        if node.op_type in _QUANTIZERS:
+            node.domain = "qonnx.custom_op.general"  # older exporters name it differently
+    for step in (
+        InferShapes(),
+        GiveUniqueParameterTensors(),
+        FoldConstants(exclude_op_types=_QUANTIZERS),
+        FoldTransposeIntoQuantInit(),
+        RemoveUnusedTensors(),
+        RemoveStaticGraphInputs(),
+    ):
+        model = model.transform(step)
     return model
 
 
@@ -175,6 +204,7 @@ class _Reader:
         self._require(node, draft.norm is None, "two BatchNormalizations in a row")
         values = [self.model.get_initializer(i) for i in node.input[1:5]]
         self._require(node, all(v is not None for v in values), "a parameter is no constant")
+        self._require(node, all(np.isfinite(v).all() for v in values), "a parameter is not finite")
         gamma, beta, mean, variance = (np.array(v, np.float32) for v in values)
         epsilon = float(_attributes(node).get("epsilon", 1e-5))
         draft.norm = BatchNorm(gamma, beta, mean, variance, epsilon)
@@ -222,6 +252,8 @@ class _Reader:
         attributes = _attributes(node)
         mode = attributes.get("rounding_mode", b"ROUND").decode()
         self._require(node, scale is not None and bits is not None, "its scale is not constant")
+        positive = np.isfinite(scale).all() and (scale > 0).all()
+        self._require(node, bool(positive), "a scale is not a positive number")
         self._require(node, not np.any(zero_point), "zero point other than 0")
         self._require(node, mode == "ROUND", f"rounding mode {mode}, only ROUND is exact")
         self._require(node, float(np.max(bits)).is_integer(), "fractional bit width")
