@@ -22,7 +22,6 @@ module max_pool #(
   input  logic             out0_V_TREADY
 );
   localparam int unsigned Folds    = Channels / Pe;
-  localparam int unsigned Kept     = Positions / Kernel * Kernel;
   localparam int unsigned FoldBits = (Folds > 1) ? $clog2(Folds) : 1;
   localparam int unsigned TapBits  = (Kernel > 1) ? $clog2(Kernel) : 1;
   localparam int unsigned PosBits  = (Positions > 1) ? $clog2(Positions) : 1;
@@ -32,20 +31,19 @@ module max_pool #(
   logic [FoldBits-1:0] fold_q;
   logic [TapBits-1:0]  tap_q;
   logic [PosBits-1:0]  position_q;
-  logic take, last_fold, last_tap, last_position, used;
+  logic take, last_fold, last_tap, last_position;
 
   assign in0_V_TREADY  = !out0_V_TVALID || out0_V_TREADY;
   assign take          = in0_V_TVALID && in0_V_TREADY;
   assign last_fold     = fold_q == FoldBits'(Folds - 1);
   assign last_tap      = tap_q == TapBits'(Kernel - 1);
   assign last_position = position_q == PosBits'(Positions - 1);
-  assign used          = 32'(position_q) < Kept;
 
   for (genvar p = 0; p < Pe; p++) begin : g_pe
     logic [Bits-1:0] now, held;
     logic            larger;
     assign now    = in0_V_TDATA[p*Bits +: Bits];
-    assign held = best[fold_q][p*Bits +: Bits];
+    assign held   = best[fold_q][p*Bits +: Bits];
     assign larger = Signed ? ($signed(now) > $signed(held)) : (now > held);
     assign maximum[p*Bits +: Bits] = (tap_q == '0 || larger) ? now : held;
   end
@@ -63,7 +61,7 @@ module max_pool #(
       end
     end
     if (!ap_rst_n) out0_V_TVALID <= 1'b0;
-    else if (in0_V_TREADY) out0_V_TVALID <= take && last_tap && used;
+    else if (in0_V_TREADY) out0_V_TVALID <= take && last_tap;
     if (take) begin
       best[fold_q]              <= maximum;
       out0_V_TDATA[Pe*Bits-1:0] <= maximum;

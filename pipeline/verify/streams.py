@@ -19,11 +19,13 @@ def word_bytes(bits: int, elements: int) -> int:
 def pack(values: Integers, bits: int, elements: int) -> bytes:
     """Words of `values`, taken in order; a whole number of words.
 
-    Raises ValueError where a value does not fit into `bits` bits, signed or unsigned.
+    Raises ValueError where the values do not fit into `bits` bits, all of them signed or all of
+    them unsigned.
     """
     words = values.reshape(-1, elements).astype(np.int64)
-    if words.size and (words.min() < -(2 ** (bits - 1)) or words.max() >= 2**bits):
-        raise ValueError(f"values {words.min()}..{words.max()} do not fit into {bits} bits")
+    low, high = int(words.min(initial=0)), int(words.max(initial=0))
+    if low < -(2 ** (bits - 1)) or high >= 2 ** (bits if low >= 0 else bits - 1):
+        raise ValueError(f"values {low}..{high} do not fit into {bits} bits")
     planes = (words[..., None] >> np.arange(bits)) & 1
     packed = np.packbits(planes.reshape(len(words), -1).astype(np.uint8), 1, bitorder="little")
     return packed.tobytes()

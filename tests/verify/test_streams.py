@@ -31,7 +31,7 @@ def test_what_is_packed_is_unpacked(
     assert np.array_equal(unpack(raw, bits, signed, elements), values)
 
 
-@pytest.mark.parametrize("value", [16, -9])
-def test_a_value_that_does_not_fit_is_refused(value: int) -> None:
+@pytest.mark.parametrize("values", [[16], [-9], [-1, 8]])
+def test_values_that_do_not_fit_are_refused(values: list[int]) -> None:
     with pytest.raises(ValueError, match="do not fit into 4 bits"):
-        pack(np.array([value]), 4, 1)
+        pack(np.array(values), 4, 1)
