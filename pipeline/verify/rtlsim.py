@@ -320,11 +320,10 @@ def simulate(
     arguments = (len(frames), stall_percent, seed, WATCHDOG_CYCLES)
     ended = _run(simulator, arguments, tables, scratch)
     seconds = time.monotonic() - started
-    streams = (*design.inner, design.output)
     if not ended.done:
-        raise VerificationFailed(_explain_hang(streams, ended, len(frames)))
+        raise VerificationFailed(_explain_hang(design, ended, len(frames)))
     return Simulation(
-        values=_recorded(streams, len(frames), scratch),
+        values=_recorded((*design.inner, design.output), len(frames), scratch),
         cycles=ended.cycles,
         latency=ended.finished[0] - ended.first_in,
         interval=_steady_interval(ended.finished),
@@ -360,8 +359,9 @@ def _run(simulator: Simulator, arguments: Iterable[int], tables: Path, scratch: 
     return _Ended(**json.loads(output[output.index("{") :]))
 
 
-def _explain_hang(streams: tuple[Stream, ...], ended: _Ended, frames: int) -> str:
+def _explain_hang(design: Design, ended: _Ended, frames: int) -> str:
     """Names the first stream, in data order, that has not carried all its words."""
+    streams, entering = (*design.inner, design.output), frames * design.input.words
     if ended.received > frames * streams[-1].words:
         return f"the output has {ended.received} words, {frames * streams[-1].words} expected"
     for stream, state in zip(streams, ended.streams, strict=True):
@@ -372,7 +372,9 @@ def _explain_hang(streams: tuple[Stream, ...], ended: _Ended, frames: int) -> st
             f"the design hangs: stream {stream.name} {how} after {state['words']} of "
             f"{frames * stream.words} words (cycle {ended.cycles})"
         )
-    return f"the design hangs at cycle {ended.cycles}, all streams have carried their words"
+    if ended.sent < entering:
+        return f"all outputs are there, but the design took {ended.sent} of {entering} input words"
+    return "the simulator could not write what it recorded: is the disk full?"
 
 
 def _recorded(streams: tuple[Stream, ...], frames: int, scratch: Path) -> dict[str, Integers]:

@@ -121,6 +121,21 @@ def test_what_goes_wrong_is_named(
             run(simulator, tmp_path, stalls)
 
 
+def test_words_left_at_the_input_are_noticed(tmp_path: Path, cache: Path) -> None:
+    design = make_design(tmp_path, STUCK.replace("passed < 6", "passed < 40"))
+    design = replace(design, input=replace(design.input, words=WORDS + 1))
+    frames = np.zeros((10, WORDS + 1), np.int64)
+    with pytest.raises(VerificationFailed, match="the design took 40 of 50 input words"):
+        simulate(
+            build_simulator(design, cache),
+            frames,
+            stall_percent=0,
+            seed=1,
+            tables=tmp_path,
+            scratch=tmp_path,
+        )
+
+
 def test_a_missing_table_is_named(passing: Simulator, tmp_path: Path) -> None:
     (tmp_path / "offset.mem").unlink()
     with pytest.raises(UserError, match=r"the table offset\.mem is missing"):
