@@ -158,9 +158,9 @@ def check_stream_graph(graph: ModelWrapper) -> None:
     """Raises LoweringError unless the graph is one chain of RTL nodes of matching streams."""
     before = None
     for node in graph.graph.node:
-        operator = getCustomOp(node)
         if node.domain != RTL_DOMAIN:
             raise LoweringError(f"node {node.name} ({node.op_type}) has no RTL back end")
+        operator = getCustomOp(node)
         if before is not None:
             if node.input[0] != before.onnx_node.output[0]:
                 raise LoweringError(f"node {node.name} does not follow {before.onnx_node.name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -223,10 +224,10 @@ def save(model: IntegerModel, path: Path) -> None:
 def load(path: Path) -> IntegerModel:
     """Reads what `save` wrote.  Raises UserError for anything else."""
     try:
-        with np.load(path) as archive:
+        with np.load(io.BytesIO(path.read_bytes())) as archive:
             stored = {name: archive[name] for name in archive.files}
         header = json.loads(str(stored["header"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"this is not an integer model: {error}", str(path), "run `make freeze` again"
         ) from error

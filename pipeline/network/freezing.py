@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UserError
-from pipeline.dataflow.integer_model import Codes, IntegerModel, Integers, Layer, check
+from pipeline.dataflow.integer_model import Codes, IntegerModel, Integers, Layer, check, reachable
 from pipeline.network.chain import Block, Chain
 
 EXHAUSTIVE_LIMIT = 2**17
@@ -49,12 +49,18 @@ def freeze_chain(chain: Chain, arithmetic: Arithmetic) -> Frozen:
         quantizer.codes, float(quantizer.scale), chain.positions, chain.channels, tuple(layers)
     )
     check(model)
-    constant = {
-        layer.boundary: int((layer.thresholds[:, 0] == layer.thresholds[:, -1]).sum())
-        for layer in layers
-        if layer.thresholds is not None
-    }
-    return Frozen(model, chain, constant)
+    return Frozen(model, chain, _constant_channels(model))
+
+
+def _constant_channels(model: IntegerModel) -> dict[str, int]:
+    """By boundary, the channels none of whose thresholds lies inside the accumulator's reach."""
+    constant = {}
+    for index, layer in enumerate(model.layers):
+        if layer.thresholds is not None:
+            low, high = reachable(layer.weights, model.input_codes(index))
+            inside = (layer.thresholds > low[:, None]) & (layer.thresholds <= high[:, None])
+            constant[layer.boundary] = int((~inside.any(axis=1)).sum())
+    return constant
 
 
 def slopes(block: Block) -> Integers:
@@ -186,10 +192,11 @@ def _by_bisection(rising: Evaluate, low: Integers, high: Integers, codes: Codes)
     levels = np.arange(codes.low + 1, codes.high + 1)[:, None]
     below = np.broadcast_to(low - 1, (len(levels), len(low))).copy()
     above = np.broadcast_to(high + 1, below.shape).copy()
-    while (above - below > 1).any():
+    while (between := above - below > 1).any():
         middle = (below + above) // 2
         passed = rising(middle) >= levels
-        above, below = np.where(passed, middle, above), np.where(passed, below, middle)
+        above = np.where(between & passed, middle, above)
+        below = np.where(between & ~passed, middle, below)
     return above.T.copy()
 
 

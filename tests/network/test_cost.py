@@ -1,0 +1,57 @@
+"""The cost of the published networks is the published one."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from pipeline.core.config import Config
+from pipeline.network.checkpoint import load_weights
+from pipeline.network.cost import Cost, cost_of
+from pipeline.network.vgg10 import build_vgg10
+from pipeline.stages.export import export_network
+from tests.network.exported import exported
+from tests.small import LENGTH
+
+PUBLISHED = {
+    "amc_team_vgg10_w4a4_imp.pth": (4, 24_436_576, 68_072, "0.042467"),
+    "itu_baseline_vgg10_w8a8.pth": (8, 807_699_904, 1_244_936, "1.000000"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", PUBLISHED)
+def test_published_networks_cost_what_was_published(
+    file: str, networks: Path, tmp_path: Path
+) -> None:
+    bits, operations, weight_bits, normalised = PUBLISHED[file]
+    kinds = ("input_bits", "weight_bits", "activation_bits")
+    keys = {"scales": "float", **dict.fromkeys(kinds, bits)}
+    model = build_vgg10(Config.from_dict({"network": keys}).network)
+    load_weights(model, networks / file)
+    export_network(model.eval(), (1, 2, 1024), tmp_path / "network.onnx")
+    cost = cost_of(tmp_path / "network.onnx", {}, {})
+    assert (cost.bit_operations, cost.weight_bits) == (operations, weight_bits)
+    assert f"{cost.normalised:.6f}" == normalised
+
+
+def test_the_normalised_cost_is_the_mean_of_both_shares() -> None:
+    assert Cost(807_699_904, 0, {}, {}).normalised == 0.5
+    assert Cost(0, 1_244_936, {}, {}).normalised == 0.5
+
+
+def test_a_pruned_weight_costs_nothing(tmp_path: Path) -> None:
+    """One weight of layer 2, which is used at every position of its frame."""
+    before = cost_of(exported("power of two", tmp_path), {}, {})
+    model = onnx.load(tmp_path / "network.onnx")
+    weight = [x for x in model.graph.initializer if list(x.dims) == [4, 4, 3]][1]
+    values = numpy_helper.to_array(weight).copy()
+    channel = np.unravel_index(np.argmax(abs(values)), values.shape)
+    values[channel] = 0
+    weight.CopyFrom(numpy_helper.from_array(values, weight.name))
+    onnx.save(model, tmp_path / "network.onnx")
+    after = cost_of(tmp_path / "network.onnx", {}, {})
+    assert before.weight_bits - after.weight_bits == 4
+    assert before.bit_operations - after.bit_operations == 4 * 4 * (LENGTH // 4)
