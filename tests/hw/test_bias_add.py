@@ -42,6 +42,6 @@ def test_another_constant_is_noticed(tmp_path: Path) -> None:
     into = Words(8, True, 1, CHANNELS)
     unit, frames = adder(tmp_path, 1, into), into.random(5)
     lines = (tmp_path / "bias.mem").read_text().splitlines()
-    (tmp_path / "bias.mem").write_text("\n".join([*lines[:4], lines[5], lines[4]]))
+    (tmp_path / "bias.mem").write_text("\n".join([*lines[:4], lines[5], lines[4], ""]))
     wrong = np.argwhere(unit.outputs(frames) != frames + BIAS)
     assert set(wrong[:, 1]) == {4, 5}
