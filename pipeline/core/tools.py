@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -68,9 +68,9 @@ def run_tool(
     name = Path(words[0]).name
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
-    with log.open("ab") as log_file:
+    with log.open("ab") as log_file, _deferred_signals() as deliver:
         process = _start(words, cwd, log_file, env)
-        returncode, stdout = _finish(process, log_file, timeout_s)
+        returncode, stdout = _finish(process, log_file, timeout_s, deliver)
     if returncode is None:
         what = f"{name} was ended after its time limit of {timeout_s:g} s"
         raise ToolError(
@@ -156,9 +156,15 @@ def _start(
 
 
 def _finish(
-    process: subprocess.Popen[bytes], log_file: IO[bytes], timeout_s: float
+    process: subprocess.Popen[bytes],
+    log_file: IO[bytes],
+    timeout_s: float,
+    deliver: Callable[[], None],
 ) -> tuple[int | None, bytes]:
-    """Copy stdout to the log until the program ends; its exit code (None at the limit), stdout."""
+    """Copy stdout to the log until the program ends; its exit code (None at the limit), stdout.
+
+    `deliver` is called once the program is sure to be ended whatever happens.
+    """
     chunks: list[bytes] = []
 
     def copy(stream: IO[bytes]) -> None:
@@ -170,6 +176,7 @@ def _finish(
     copier = threading.Thread(target=copy, args=(process.stdout,), daemon=True)
     copier.start()
     try:
+        deliver()
         returncode: int | None = process.wait(timeout_s)
     except subprocess.TimeoutExpired:
         returncode = None
@@ -185,6 +192,33 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@contextmanager
+def _deferred_signals() -> Iterator[Callable[[], None]]:
+    """Hold SIGINT and SIGTERM back until the function that this yields is called.
+
+    A signal between a program's start and our noting of it would leave the program running.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals come to that one only
+        yield lambda: None
+        return
+    held: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda received, _: held.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+
+    def deliver() -> None:
+        while handlers:
+            signal.signal(*handlers.popitem())
+        while held:
+            signal.raise_signal(held.pop())
+
+    try:
+        yield deliver
+    finally:
+        deliver()
 
 
 @contextmanager

@@ -119,9 +119,12 @@ class _Run:
         self.plan = plan
         self.batch_size = min(plan.batch_size, frames)
         self.steps_per_epoch = frames // self.batch_size
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=plan.learning_rate)
+        self.optimizer = self._new_optimizer()
         self.history: list[Epoch] = []
         self.best_state: dict[str, Tensor] = {}
+
+    def _new_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.model.parameters(), lr=self.plan.learning_rate)
 
     @property
     def best(self) -> Epoch:
@@ -170,6 +173,8 @@ class _Run:
             return
         state = torch.load(checkpoint, weights_only=True)
         self.model.load_state_dict(state["model"])
+        # Brevitas puts new parameters in the place of its scales: the old optimizer has lost them
+        self.optimizer = self._new_optimizer()
         self.optimizer.load_state_dict(state["optimizer"])
         self.best_state = state["best"]
         self.history = [Epoch(**epoch) for epoch in state["history"]]

@@ -196,7 +196,13 @@ def test_makefile_has_a_target_for_every_stage():
 
 def test_make_variables_become_settings(tmp_path):
     values = {"FRAMES": "32", "BOARD": "pynq_z2", "CHECKPOINT": "a b.pth", "SET": "train.epochs=3"}
-    words = ["make", "--dry-run", "lower", *(f"{name}={value}" for name, value in values.items())]
+    words = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "lower",
+        *(f"{name}={value}" for name, value in values.items()),
+    ]
     answer = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1].strip() == (
         ".venv/bin/python -m pipeline lower --model 'models/vgg10_w4a4' --set 'verify.frames=32' "
