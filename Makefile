@@ -44,8 +44,9 @@ help:
 $(STAGES) $(COMMANDS): setup
 	@$(VENV)/bin/python -m pipeline $@ $(OPTIONS)
 
+# one process a core, so one thread a process
 test: $(VENV)/.installed-dev
-	$(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
