@@ -71,7 +71,6 @@ def _pytorch_rung(
     """PyTorch itself, unless we were given only a graph."""
     folder = context.inputs["freeze"]
     if (folder / "source" / GRAPH).is_file():
-        say("rung 1 (PyTorch) is absent: the network came as a QONNX graph")
         return []
     started = time.monotonic()
     network = load_network(context.config, folder / "source" / WEIGHTS)
@@ -226,6 +225,8 @@ def show(folder: Path) -> None:
     ]
     rows = [(name, *(c.get(name, "") for c in cells)) for name in report["streams"]]
     print_table("mismatches / values against the integer model", ("layer", *heads), rows)
+    if len(rungs) == sum(r["rung"] == "rtlsim" for r in rungs):
+        say("PyTorch is not in this comparison: the network came as a QONNX graph")
     cycles = report["cycles"]
     say(
         f"latency {cycles['latency']} cycles, interval {cycles['interval']} cycles a frame; "
