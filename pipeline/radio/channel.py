@@ -14,8 +14,11 @@ class ChannelParameters:
 
     carrier_offset_sigma: float = 1e-4
     """[fit] Standard deviation of the carrier offset, cycles per sample. The phase is uniform."""
-    snr_offset_db: float = 5.0
-    """[fit] The real set's frames are this much cleaner than their label, where it matters."""
+    snr_slope: float = 2.0
+    snr_offset_db: float = 3.0
+    """[fit] A frame labelled x dB has x * slope + offset: as if x were 10 log10 of the ratio of
+    amplitudes to the noise of one of the two components. The accuracy of a network trained on the
+    real set then rises over the label as it does on the real set."""
 
 
 CHANNEL = ChannelParameters()
@@ -24,12 +27,13 @@ CHANNEL = ChannelParameters()
 def receive(
     signal: ComplexArray, snr_db: NDArray[np.floating], rng: np.random.Generator
 ) -> ComplexArray:
-    """``signal`` (n, samples) through an oscillator at ``snr_db`` (n,), then its level control.
+    """``signal`` (n, samples) through an oscillator at a label ``snr_db`` (n,), then level control.
 
     Each frame is brought to power 1 first, so that its noise is at its own SNR.
     """
     rotated = rotate(unit_power(signal), rng)
-    return unit_deviation(add_noise(rotated, snr_db + CHANNEL.snr_offset_db, rng))
+    actual_db = CHANNEL.snr_slope * np.asarray(snr_db) + CHANNEL.snr_offset_db
+    return unit_deviation(add_noise(rotated, actual_db, rng))
 
 
 def unit_power(signal: ComplexArray) -> ComplexArray:

@@ -23,6 +23,8 @@ Modulator = Callable[[int, np.random.Generator], ComplexArray]
 
 FRAME = 1024
 PERIOD = 1536
+MESSAGE_PERIOD = 8192
+"""Samples after which a message would repeat: many of its slowest swings."""
 SAMPLES_PER_SYMBOL = 8
 """[OShea18], and the first zero of the spectra that networks trained on the real set expect."""
 
@@ -36,18 +38,23 @@ class SourceParameters:
 
     roll_off: tuple[float, float] = (0.2, 0.6)
     """[fit] Raised-cosine pulse (transmit and receive filter together)."""
-    gmsk_bt: tuple[float, float] = (0.3, 0.4)
-    """[fit] .35, spread: the Gaussian filter's bandwidth times the symbol period."""
-    tone: tuple[float, float] = (0.005, 0.04)
-    """[fit] Audio tones at .005-.017 and .031-.041: pitch of the voiced part of a message."""
-    tone_drift: float = 0.01
-    """[fit] Random walk of the tone's phase, radians per square root of a sample."""
-    audio_band: tuple[float, float] = (0.02, 0.045)
-    """[fit] about .037: upper edge of the unvoiced part of a message."""
-    am_depth: tuple[float, float] = (0.5, 1.0)
-    """Peak message over carrier; 1 is the most that an envelope detector takes."""
-    fm_deviation: tuple[float, float] = (0.02, 0.06)
-    """[fit] .025-.05: peak frequency deviation."""
+    gmsk_bt: tuple[float, float] = (0.4, 0.7)
+    """[fit] The Gaussian filter's bandwidth times the symbol period."""
+    message_band: tuple[float, float] = (0.003, 0.008)
+    """[fit] Upper edge of the audio."""
+    message_swing: tuple[float, float] = (0.25, 0.4)
+    """[fit] Standard deviation of the audio over its mean: samples of audio are unipolar, so that
+    even a suppressed carrier is there, by as much as the message has a mean."""
+    intermediate: tuple[float, float] = (0.0295, 0.034)
+    """[fit] DSB and FM arrive on a carrier near 1/32, on either side of the receiver's zero."""
+    am_depth: tuple[float, float] = (0.02, 0.1)
+    """[fit] Message over carrier in AM-DSB-WC."""
+    ssb_depth: tuple[float, float] = (0.2, 0.4)
+    """[fit] Sideband over carrier in AM-SSB-WC."""
+    ssb_band: tuple[float, float] = (0.25, 0.5)
+    """[fit] Upper edge of the sideband of AM-SSB-WC, which is as wide as the receiver."""
+    fm_deviation: tuple[float, float] = (0.005, 0.015)
+    """[fit] Frequency deviation for a message of 1."""
 
 
 SOURCES = SourceParameters()
@@ -134,8 +141,8 @@ def _bins() -> FloatArray:
 
 
 def _crop(periods: NDArray[np.complexfloating]) -> ComplexArray:
-    """The middle FRAME samples of (frames, PERIOD)."""
-    start = (PERIOD - FRAME) // 2
+    """The middle FRAME samples of (frames, samples)."""
+    start = (periods.shape[1] - FRAME) // 2
     return periods[:, start : start + FRAME].astype(np.complex64)
 
 
@@ -195,55 +202,64 @@ def _gmsk(frames: int, rng: np.random.Generator) -> ComplexArray:
 
 
 def message(frames: int, rng: np.random.Generator) -> FloatArray:
-    """What analog modulations carry: (frames, PERIOD), peak 1, no mean.
+    """What analog modulations carry: audio (frames, MESSAGE_PERIOD) of mean 0.
 
-    A voiced part (a tone whose pitch wanders) and an unvoiced part (noise in an audio band), in
-    random shares. All analog classes draw from this one source, so none is told by its message.
+    A piece of a longer signal: a frame of it has a mean, and does not end as it began. All analog
+    classes but AM-SSB-WC draw from this one source, so none is told by its message.
     """
-    samples = np.arange(PERIOD)
-    drift = SOURCES.tone_drift * np.cumsum(rng.standard_normal((frames, PERIOD)), axis=1)
-    start = _uniform((0.0, 2 * np.pi), frames, rng)
-    tone = np.cos(2 * np.pi * _uniform(SOURCES.tone, frames, rng) * samples + drift + start)
-    band = np.abs(_bins()) <= _uniform(SOURCES.audio_band, frames, rng)
-    noise = fft.ifft(fft.fft(rng.standard_normal((frames, PERIOD)), axis=1) * band, axis=1).real
-    noise /= np.std(noise, axis=1, keepdims=True)
-    voiced = _uniform((0.0, 1.0), frames, rng)
-    mixed: FloatArray = np.sqrt(2 * voiced) * tone + np.sqrt(1 - voiced) * noise
-    mixed -= np.mean(mixed, axis=1, keepdims=True)
-    mixed /= np.max(np.abs(mixed), axis=1, keepdims=True)
-    return mixed
+    audio = _band_noise(SOURCES.message_band, frames, rng)
+    scaled: FloatArray = audio * _uniform(SOURCES.message_swing, frames, rng)
+    return scaled
+
+
+def _band_noise(edge: tuple[float, float], frames: int, rng: np.random.Generator) -> FloatArray:
+    """Real noise (frames, MESSAGE_PERIOD) of power 1 up to a frequency drawn for each frame."""
+    frequency = np.fft.rfftfreq(MESSAGE_PERIOD)
+    band = (frequency > 0) & (frequency <= _uniform(edge, frames, rng))
+    spectrum = (rng.standard_normal(band.shape) + 1j * rng.standard_normal(band.shape)) * band
+    noise: FloatArray = fft.irfft(spectrum, MESSAGE_PERIOD, axis=1)
+    return noise / np.sqrt(np.mean(noise**2, axis=1, keepdims=True))
 
 
 def _analytic(real: FloatArray) -> NDArray[np.complex128]:
     """The signal's positive frequencies (upper sideband)."""
-    spectrum = fft.fft(real, axis=1) * 2 * (_bins() > 0)
+    frequency = np.fft.fftfreq(real.shape[1])
+    spectrum = fft.fft(real, axis=1) * 2 * (frequency > 0)
     signal: NDArray[np.complex128] = fft.ifft(spectrum, axis=1)
     return signal
 
 
-def _depth(frames: int, rng: np.random.Generator) -> FloatArray:
-    return _uniform(SOURCES.am_depth, frames, rng)
+def _carrier_phase(frames: int, rng: np.random.Generator) -> FloatArray:
+    """Phase of the intermediate carrier, (frames, MESSAGE_PERIOD) radians."""
+    side = rng.choice([-1.0, 1.0], (frames, 1))
+    frequency = side * _uniform(SOURCES.intermediate, frames, rng)
+    start = _uniform((0.0, 2 * np.pi), frames, rng)
+    phase: FloatArray = 2 * np.pi * frequency * np.arange(MESSAGE_PERIOD) + start
+    return phase
 
 
 def _am_dsb_sc(frames: int, rng: np.random.Generator) -> ComplexArray:
-    return _crop(message(frames, rng).astype(np.complex128))
+    return _crop((1 + message(frames, rng)) * np.cos(_carrier_phase(frames, rng)) + 0j)
 
 
 def _am_dsb_wc(frames: int, rng: np.random.Generator) -> ComplexArray:
-    return _crop(1 + _depth(frames, rng) * message(frames, rng) + 0j)
+    envelope = 1 + _uniform(SOURCES.am_depth, frames, rng) * message(frames, rng)
+    return _crop(envelope * np.cos(_carrier_phase(frames, rng)) + 0j)
 
 
 def _am_ssb_sc(frames: int, rng: np.random.Generator) -> ComplexArray:
-    return _crop(_analytic(message(frames, rng)))
+    return _crop(1 + _analytic(message(frames, rng)))
 
 
 def _am_ssb_wc(frames: int, rng: np.random.Generator) -> ComplexArray:
-    return _crop(1 + _depth(frames, rng) * _analytic(message(frames, rng)))
+    sideband = _analytic(_band_noise(SOURCES.ssb_band, frames, rng)) / np.sqrt(2)
+    return _crop(1 + _uniform(SOURCES.ssb_depth, frames, rng) * sideband)
 
 
 def _fm(frames: int, rng: np.random.Generator) -> ComplexArray:
     deviation = _uniform(SOURCES.fm_deviation, frames, rng)
-    return _crop(np.exp(2j * np.pi * deviation * np.cumsum(message(frames, rng), axis=1)))
+    swing = 2 * np.pi * deviation * np.cumsum(message(frames, rng), axis=1)
+    return _crop(np.exp(1j * (_carrier_phase(frames, rng) + swing)))
 
 
 MODULATORS: dict[str, Modulator] = {

@@ -56,3 +56,16 @@ def test_received_frames_have_deviation_one_at_every_snr(snr_db: float) -> None:
     received = receive(carrier() * 100, np.full(FRAMES, snr_db), rng)
     assert received.dtype == np.complex64
     assert np.std(received, axis=1) == pytest.approx(np.ones(FRAMES), rel=1e-4)
+
+
+@pytest.mark.parametrize("label_db", [-10.0, 0.0, 20.0])
+def test_a_label_stands_for_its_signal_to_noise_ratio(label_db: float) -> None:
+    """Signal and noise share a frame of deviation 1: the signal's share follows from the ratio.
+
+    The carrier's offset takes a few percent of what is found at its nominal frequency.
+    """
+    received = receive(carrier(), np.full(FRAMES, label_db), np.random.default_rng(4))
+    actual = CHANNEL.snr_slope * label_db + CHANNEL.snr_offset_db
+    tone = np.abs(np.mean(received * np.conj(carrier()), axis=1)) ** 2
+    expected = 1 / (1 + 10 ** (-actual / 10))
+    assert np.mean(tone) == pytest.approx(expected, abs=0.05)

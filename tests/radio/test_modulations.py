@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import hilbert
 
 from pipeline.radio.channel import unit_power
 from pipeline.radio.modulations import (
@@ -74,19 +75,43 @@ def test_frequency_modulation_has_a_constant_envelope(name: str) -> None:
     assert np.ptp(np.abs(modulated(name))) < 1e-5
 
 
-def test_double_sideband_stays_on_one_axis_and_its_carrier_shows() -> None:
-    assert (modulated("AM-DSB-SC").imag == 0).all()
-    with_carrier = modulated("AM-DSB-WC")
-    assert (with_carrier.imag == 0).all()
-    assert (with_carrier.real > -1e-6).all()
-    assert abs(modulated("AM-DSB-SC").mean()) < 0.05 < with_carrier.mean().real
+def test_double_sideband_stays_on_one_axis_around_its_carriers() -> None:
+    low, high = SOURCES.intermediate
+    edge = SOURCES.message_band[1] + 0.003  # and what the window spreads
+    for name in ("AM-DSB-SC", "AM-DSB-WC"):
+        signal = modulated(name)
+        assert (signal.imag == 0).all()
+        assert power_within(signal, low - edge, high + edge) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_suppressed_carrier_swings_further() -> None:
+    """The envelope's spread over its mean, from the quadrature of the tone it rides on."""
+    spreads = []
+    for name in ("AM-DSB-WC", "AM-DSB-SC"):
+        envelope = np.abs(hilbert(modulated(name).real, axis=1))[:, 100:-100]
+        spreads.append(np.mean(envelope.std(axis=1) / envelope.mean(axis=1)))
+    assert spreads[0] < 0.05
+    assert spreads[1] > 0.2
 
 
 def test_a_single_sideband_is_the_upper_one() -> None:
-    suppressed = modulated("AM-SSB-SC")
-    assert power_within(suppressed, -0.5, -0.003) < 0.01
-    assert power_within(np.conj(suppressed), -0.5, -0.003) > 0.9
-    assert abs(modulated("AM-SSB-WC").mean()) > 0.5
+    for name in ("AM-SSB-SC", "AM-SSB-WC"):
+        signal = modulated(name)
+        sideband = signal - signal.mean(axis=1, keepdims=True)
+        assert power_within(sideband, -0.5, -0.004) < 0.01
+        assert power_within(np.conj(sideband), -0.5, -0.004) > 0.15
+        assert abs(signal.mean()) > 0.5
+
+
+def test_frequency_modulation_stays_near_its_carrier_on_either_side() -> None:
+    signal = modulated("FM")
+    frequency = np.angle(signal[:, 1:] * np.conj(signal[:, :-1])) / (2 * np.pi)
+    side = np.sign(frequency.mean(axis=1))
+    assert 0 < np.mean(side > 0) < 1
+    middle = np.abs(frequency.mean(axis=1))
+    assert (middle > SOURCES.intermediate[0] - 0.01).all()
+    assert (middle < SOURCES.intermediate[1] + 0.01).all()
+    assert (np.ptp(frequency, axis=1) > 1e-3).all()
 
 
 def test_oqpsk_changes_one_axis_at_a_time() -> None:
@@ -95,7 +120,11 @@ def test_oqpsk_changes_one_axis_at_a_time() -> None:
     assert np.mean(oqpsk < 0.3) < 0.1 * np.mean(qpsk < 0.3)
 
 
-def test_messages_have_peak_one_and_no_mean() -> None:
-    messages = message(FRAMES, np.random.default_rng(5))
-    assert np.max(np.abs(messages), axis=1) == pytest.approx(np.ones(FRAMES))
+def test_messages_are_bandlimited_and_swing_by_what_is_drawn() -> None:
+    messages = message(200, np.random.default_rng(5))
     assert np.abs(messages.mean(axis=1)).max() < 1e-6
+    low, high = SOURCES.message_swing
+    swing = messages.std(axis=1)
+    assert low <= swing.min() < low + 0.02
+    assert high - 0.02 < swing.max() <= high
+    assert power_within(messages, -SOURCES.message_band[1], SOURCES.message_band[1]) > 0.999
