@@ -36,7 +36,7 @@ class SourceParameters:
     Frequencies are in cycles per sample.
     """
 
-    roll_off: tuple[float, float] = (0.2, 0.6)
+    roll_off: tuple[float, float] = (0.3, 0.45)
     """[fit] Raised-cosine pulse (transmit and receive filter together)."""
     gmsk_bt: tuple[float, float] = (0.4, 0.7)
     """[fit] The Gaussian filter's bandwidth times the symbol period."""
