@@ -23,6 +23,7 @@ Modulator = Callable[[int, np.random.Generator], ComplexArray]
 
 FRAME = 1024
 PERIOD = 1536
+PULSE_OVERSAMPLING = 8
 MESSAGE_PERIOD = 8192
 """Samples after which a message would repeat: many of its slowest swings."""
 SAMPLES_PER_SYMBOL = 8
@@ -40,6 +41,12 @@ class SourceParameters:
     """[fit] Raised-cosine pulse (transmit and receive filter together)."""
     gmsk_bt: tuple[float, float] = (0.4, 0.7)
     """[fit] The Gaussian filter's bandwidth times the symbol period."""
+    oqpsk_pulse: tuple[float, float] = (12.5, 13.75)
+    """[fit] Samples for which a bit of OQPSK is on air, of its 16."""
+    oqpsk_flatness: tuple[float, float] = (0.1, 0.35)
+    """[fit] Power to which its half-sine is raised: 0 is a square pulse, as saturation makes it."""
+    oqpsk_offset: tuple[float, float] = (0.9, 1.4)
+    """[fit] Samples by which Q is later than I."""
     message_band: tuple[float, float] = (0.003, 0.008)
     """[fit] Upper edge of the audio."""
     message_swing: tuple[float, float] = (0.25, 0.4)
@@ -183,11 +190,33 @@ def _linear(points: ComplexArray) -> Modulator:
 
 
 def _oqpsk(frames: int, rng: np.random.Generator) -> ComplexArray:
-    """QPSK whose Q changes half a symbol after I."""
-    roll_off, delay = _uniform(SOURCES.roll_off, frames, rng), _timing(frames, rng)
-    in_phase = _shape(_draw(_psk(2), frames, rng), roll_off, delay)
-    quadrature = _shape(_draw(_psk(2), frames, rng), roll_off, delay + SAMPLES_PER_SYMBOL / 2)
-    return _crop(in_phase + 1j * quadrature)
+    """QPSK of 8 samples a bit whose Q changes a little after I: nearly square pulses, and gaps."""
+    width, flatness, offset = (
+        _uniform(bounds, frames, rng)
+        for bounds in (SOURCES.oqpsk_pulse, SOURCES.oqpsk_flatness, SOURCES.oqpsk_offset)
+    )
+    turn = 2j * np.pi * _bins()
+    gain = _flat_half_sine(width, flatness) * np.exp(-turn * _uniform((0.0, 16.0), frames, rng))
+    arms = [_every_other_symbol(frames, rng) * gain for _ in range(2)]
+    spectrum = arms[0] + 1j * arms[1] * np.exp(-turn * offset)
+    return _crop(fft.ifft(spectrum, axis=1))
+
+
+def _every_other_symbol(frames: int, rng: np.random.Generator) -> ComplexArray:
+    """Spectrum (frames, PERIOD) of random signs spaced two symbols apart."""
+    spacing = 2 * SAMPLES_PER_SYMBOL
+    signs = rng.choice([-1.0, 1.0], (frames, PERIOD // spacing))
+    once: ComplexArray = fft.fft(signs, axis=1)
+    return np.tile(once, (1, spacing))
+
+
+def _flat_half_sine(width: FloatArray, power: FloatArray) -> ComplexArray:
+    """Spectrum (frames, PERIOD) of sin(pi t / width)^power, sampled finely enough for a delay."""
+    time = np.arange(0, 2 * SAMPLES_PER_SYMBOL, 1 / PULSE_OVERSAMPLING)
+    inside = (time > 0) & (time < width)
+    pulse = np.where(inside, np.sin(np.pi * time / width).clip(1e-9) ** power, 0.0)
+    spectrum: ComplexArray = fft.fft(pulse, PERIOD * PULSE_OVERSAMPLING, axis=1)
+    return np.concatenate([spectrum[:, : PERIOD // 2], spectrum[:, -(PERIOD // 2) :]], axis=1)
 
 
 def _gmsk(frames: int, rng: np.random.Generator) -> ComplexArray:

@@ -21,7 +21,7 @@ BATCH = 64
 """Frames made at once. Cells are divided at multiples of it, whoever asks for how many frames,
 since every batch has its own seed."""
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Counted up whenever the same seed gives other frames."""
 
 Frames = NDArray[np.float32]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.codegen import rtl
 from pipeline.core.cli import run_alone
+from pipeline.core.errors import VerificationFailed
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.progress import busy, say
 from pipeline.core.stage import Stage, StageContext
@@ -146,11 +147,24 @@ def _rtlsim_rung(
     layers = tuple(
         compare(name, values, simulation.values[name].reshape(values.shape))
         for name, values in wanted.items()
-        if name in simulation.values
+        if name in _recorded(simulation, wanted)
     )
     output = simulation.values["output"].reshape(wanted["label"].shape)
     layers += (compare("output", wanted["label"], output),)
     return Rung("rtlsim", simulation.seconds, layers, simulation)
+
+
+def _recorded(simulation: Simulation, wanted: Mapping[str, Integers]) -> list[str]:
+    """The streams to compare: all, but logits without a bias are their own accumulators.
+
+    Raises VerificationFailed where another one was not recorded: it would go uncompared.
+    """
+    *_, accumulator, logits, _ = wanted
+    same = {accumulator} if wanted[accumulator] is wanted[logits] else set()
+    for name in wanted:
+        if name not in simulation.values and name not in same:
+            raise VerificationFailed(f"layer {name} was not recorded")
+    return [name for name in wanted if name in simulation.values]
 
 
 # --- report -------------------------------------------------------------------------------------

@@ -159,6 +159,23 @@ def test_two_swapped_words_are_located(
         built.verify(tmp_path, built.inputs["codegen"])
 
 
+def lose_a_layer(simulate: Callable[..., rtlsim.Simulation]) -> Callable[..., rtlsim.Simulation]:
+    def losing(*arguments: object, **keys: object) -> rtlsim.Simulation:
+        result = simulate(*arguments, **keys)
+        kept = {name: values for name, values in result.values.items() if name != "pool4"}
+        return replace(result, values=kept)
+
+    return losing
+
+
+def test_a_layer_that_was_not_recorded_is_a_failure(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_rtlsim, "simulate", lose_a_layer(rtlsim.simulate))
+    with pytest.raises(VerificationFailed, match="layer pool4 was not recorded"):
+        built.verify(tmp_path, built.inputs["codegen"])
+
+
 def test_a_failed_verification_exits_1_and_does_not_count(
     built: Built, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
