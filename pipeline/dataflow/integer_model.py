@@ -197,12 +197,20 @@ _ARRAYS = ("weights", "thresholds", "bias")
 
 
 def difference(one: IntegerModel, other: IntegerModel) -> str:
-    """The first layer and field in which two models differ; empty where they are the same."""
+    """The first layer and field in which two models differ; empty where they are the same.
+
+    Names are not compared: a graph does not know them.
+    """
+    if len(one.layers) != len(other.layers):
+        return f"{len(one.layers)} and {len(other.layers)} layers"
     for mine, theirs in zip(one.layers, other.layers, strict=True):
         for name in ("weights", "thresholds", "bias", "padding", "pool", "output"):
             if not np.array_equal(getattr(mine, name), getattr(theirs, name)):
                 return f"layer {mine.name}: {name}"
-    return "" if one.input == other.input else "the input"
+    for name in ("input", "input_scale", "positions", "channels"):
+        if getattr(one, name) != getattr(other, name):
+            return f"the input: {name}"
+    return ""
 
 
 def save(model: IntegerModel, path: Path) -> None:
@@ -227,15 +235,14 @@ def load(path: Path) -> IntegerModel:
         with np.load(io.BytesIO(path.read_bytes())) as archive:
             stored = {name: archive[name] for name in archive.files}
         header = json.loads(str(stored["header"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        found = header["format"]
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"this is not an integer model: {error}", str(path), "run `make freeze` again"
         ) from error
-    if header.get("format") != FORMAT:
+    if found != FORMAT:
         raise UserError(
-            f"format {header.get('format')}, this version reads {FORMAT}",
-            str(path),
-            "run `make freeze` again",
+            f"format {found}, this version reads {FORMAT}", str(path), "run `make freeze` again"
         )
     layers = tuple(_layer(fields, stored) for fields in header["layers"])
     scale = header["input_scale"]

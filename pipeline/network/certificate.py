@@ -116,7 +116,8 @@ def _scale_failures(chain: Chain) -> list[Block]:
 def _layer_certificate(chain: Chain, index: int, model: IntegerModel) -> LayerCertificate:
     block, layer = chain.blocks[index], model.layers[index]
     low, high = model.accumulator_range(index)
-    if layer.thresholds is None:
+    if layer.thresholds is None:  # float32 has to hold the sums with and without their bias
+        low, high = min(low, layer.output.low), max(high, layer.output.high)
         return LayerCertificate(layer.name, low, high, 0.5, 0.0)
     margins, bounds = _margins(chain, index, layer, block)
     worst = np.unravel_index(np.argmin(margins - 2 * bounds), margins.shape)
@@ -131,13 +132,15 @@ class _Line:
     """Per channel, in accumulator units: code boundaries z/gain + offset, extended precision.
 
     slope: sign; gain: real activation per accumulator step; shift: BatchNorm's offset; mean:
-    BatchNorm's mean in accumulator steps; levels: boundaries of the quantizer, real values.
+    BatchNorm's mean less the bias, in accumulator steps; size: the sum of both magnitudes, since
+    their rounding errors do not cancel; levels: boundaries of the quantizer, real values.
     """
 
     slope: Integers
     gain: Extended
     shift: Extended
     mean: Extended
+    size: Extended
     levels: Extended
 
     def thresholds(self) -> Extended:
@@ -148,7 +151,7 @@ class _Line:
     def bound(self) -> Extended:
         """Float32 error of one boundary, any usual order of evaluation (FACTS 7)."""
         thresholds = np.abs(self.thresholds())
-        offset = 6 * np.abs(self.mean) + 4 * np.abs(self.shift / self.gain)
+        offset = 6 * self.size + 4 * np.abs(self.shift / self.gain)
         level = 4 * np.abs(self.levels / self.gain[:, None])
         return UNIT_ROUNDOFF * (6 * thresholds + offset[:, None] + level)
 
@@ -168,7 +171,8 @@ def _line(chain: Chain, index: int) -> _Line:
     slope = np.sign(norm.gamma).astype(np.int64)
     gain = np.where(slope == 0, np.longdouble(1), gain)
     mean = (_wide(norm.mean) - _wide(bias)) / step
-    return _Line(slope, gain, _wide(norm.beta), mean, levels)
+    size = (np.abs(_wide(norm.mean)) + np.abs(_wide(bias))) / step
+    return _Line(slope, gain, _wide(norm.beta), mean, size, levels)
 
 
 def _wide(values: NDArray) -> Extended:

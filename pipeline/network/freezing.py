@@ -209,6 +209,7 @@ def _freeze_logits(chain: Chain, index: int) -> Layer:
             f"layer {block.name}",
             "train the last layer with one weight scale per tensor and without BatchNorm",
         )
+    bias = None if block.bias is None else _bias_codes(block, step)
     return Layer(
         name=block.name,
         boundary=block.boundary,
@@ -216,15 +217,29 @@ def _freeze_logits(chain: Chain, index: int) -> Layer:
         weight_bits=block.weight_bits,
         padding=block.padding,
         thresholds=None,
-        bias=None if block.bias is None else _bias_codes(block, step),
+        bias=bias,
         pool=1,
-        output=_logit_codes(chain, index, None if block.bias is None else _bias_codes(block, step)),
+        output=_logit_codes(chain, index, bias),
     )
 
 
 def _bias_codes(block: Block, step: NDArray[np.float64]) -> Integers:
+    """The bias in accumulator steps.  Raises UserError where it is not a whole number of them.
+
+    A quantized bias was computed in float32 as code times (input scale times weight scale): two
+    roundings and that of the code, each of at most 2^-24 of its value.
+    """
     assert block.bias is not None
-    return np.rint(block.bias.astype(np.float64) / step).astype(np.int64)
+    steps = block.bias.astype(np.float64) / step
+    codes = np.rint(steps)
+    if (np.abs(steps - codes) > np.abs(steps) * 2.0**-22).any() or np.abs(codes).max() >= 2**21:
+        raise UserError(
+            "the bias is no whole number of accumulator steps (less than 2^21 of them), so the "
+            "logits cannot be compared as integers",
+            f"layer {block.name}",
+            "quantize the bias with the scale of its layer's accumulators (Int16Bias)",
+        )
+    return codes.astype(np.int64)
 
 
 def _logit_codes(chain: Chain, index: int, bias: Integers | None) -> Codes:

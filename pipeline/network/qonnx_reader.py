@@ -2,7 +2,9 @@
 
 Supported: one path of Quant -> Conv (1-D, stride 1, symmetric padding) or Gemm/MatMul ->
 [BatchNormalization] -> [Relu] -> Quant -> [MaxPool, kernel = stride], ending in a dense
-layer.  Anything else is reported by node name, operator and reason.
+layer.  Anything else is reported by node name, operator and reason.  The reader follows the
+shape of the data, so that a constant that would broadcast along the frame is not taken for one
+a channel.
 """
 
 from __future__ import annotations
@@ -10,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
 
 import numpy as np
 from onnx import NodeProto
-from onnx.helper import get_attribute_value
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import (
@@ -24,14 +24,14 @@ from qonnx.transformation.general import (
 )
 from qonnx.transformation.infer_shapes import InferShapes
 from qonnx.transformation.quant_constant_folding import FoldTransposeIntoQuantInit
-from qonnx.util.basic import get_by_name
 
 from pipeline.core.errors import UserError
-from pipeline.dataflow.integer_model import Codes
 from pipeline.network.chain import BatchNorm, Block, Chain, Float32, Quantizer
+from pipeline.network.qonnx_constants import WIDEST_CODES, Constants, attributes_of
 
 _QUANTIZERS = ["Quant", "BipolarQuant", "Trunc"]
 _SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
+_FEWEST_INPUTS = {"Quant": 4, "Conv": 2, "Gemm": 2, "MatMul": 2, "Add": 2, "BatchNormalization": 5}
 
 
 def load_qonnx(path: Path) -> ModelWrapper:
@@ -47,12 +47,19 @@ def load_qonnx(path: Path) -> ModelWrapper:
             str(path),
             "export it with brevitas.export.export_qonnx",
         ) from error
-    _require_single_path(model, path)
+    for what, tensors in (("inputs", model.graph.input), ("outputs", model.graph.output)):
+        if len(tensors) != 1:
+            raise UserError(
+                f"the graph has {len(tensors)} {what}, one is supported",
+                str(path),
+                "export the classifier alone, without auxiliary inputs or outputs",
+            )
     return model
 
 
 def _cleaned(model: ModelWrapper) -> ModelWrapper:
     """Shapes inferred and constants folded; the steps of qonnx' own clean-up, but for renaming."""
+    del model.graph.value_info[:]  # what the file says of shapes may not be so
     for index, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{index}"
         if node.op_type in _QUANTIZERS:
@@ -70,20 +77,22 @@ def _cleaned(model: ModelWrapper) -> ModelWrapper:
 
 
 def read_qonnx(model: ModelWrapper, source: str) -> Chain:
-    """The chain of blocks of a cleaned graph; `source` names it in errors."""
-    reader = _Reader(model, source)
+    """The chain of blocks of a cleaned graph; `source` names it in errors.
+
+    Raises UserError, naming the node, for whatever the hardware cannot compute.
+    """
+    tensor = model.graph.input[0].name
+    shape = model.get_tensor_shape(tensor) or [0]
+    if shape[0] != 1 or min(shape) < 1:
+        raise UserError(
+            f"the input {tensor} has shape {tuple(shape)}, not that of one frame",
+            source,
+            "export with example data of shape (1, channels, positions) and no dynamic axes",
+        )
+    reader = _Reader(model, source, tensor, tuple(shape[1:]))
     for node in reader.data_path():
         reader.take(node)
-    return reader.finish()
-
-
-def _require_single_path(model: ModelWrapper, path: Path) -> None:
-    if len(model.graph.output) != 1:
-        raise UserError(
-            f"the graph has {len(model.graph.output)} outputs, one is supported",
-            str(path),
-            "export the classifier alone, without auxiliary outputs",
-        )
+    return reader.finish(tuple(shape[1:]))
 
 
 @dataclass
@@ -103,17 +112,18 @@ class _Draft:
 
 
 @dataclass
-class _Reader:
-    model: ModelWrapper
-    source: str
+class _Reader(Constants):
+    """tensor: what the next node of the path reads; shape: of a frame there, (channels,
+    positions) or flattened (features,)."""
+
+    tensor: str
+    shape: tuple[int, ...]
     input: Quantizer | None = None
     drafts: list[_Draft] = field(default_factory=list)
-    channels: int = 0
 
     def data_path(self) -> list[NodeProto]:
-        """Nodes from the graph input to its output, following the data."""
-        fed = {i.name for i in self.model.graph.input if self.model.get_initializer(i.name) is None}
-        path = []
+        """Nodes that the graph's input reaches, in the order of the file."""
+        fed, path = {self.tensor}, []
         for node in self.model.graph.node:
             if any(name in fed for name in node.input):
                 fed.update(node.output)
@@ -121,194 +131,186 @@ class _Reader:
         return path
 
     def take(self, node: NodeProto) -> None:
-        if node.op_type in _SHAPE_OPERATORS:
-            return
+        self.require(node, self.tensor in node.input, "it branches off the one path of the data")
+        self.require(
+            node, len(node.input) >= _FEWEST_INPUTS.get(node.op_type, 1), "an input is missing"
+        )
         handler: Callable[[NodeProto], None] | None
         handler = getattr(self, f"_take_{node.op_type.lower()}", None)
+        if node.op_type in _SHAPE_OPERATORS:
+            handler = self._take_shape_operator
         if handler is None:
             self.refuse(node, "this operator has no hardware kernel")
         handler(node)
-
-    def refuse(self, node: NodeProto, reason: str) -> NoReturn:
-        raise UserError(
-            f"node {node.name} ({node.op_type}): {reason}",
-            self.source,
-            "supported: Quant, Conv (1-D, stride 1), Gemm, MatMul, BatchNormalization, Relu, "
-            "MaxPool (kernel = stride), Flatten/Reshape, and a final bias",
-        )
+        self.tensor = node.output[0]
 
     # --- one method an operator -------------------------------------------------------------
 
+    def _take_shape_operator(self, node: NodeProto) -> None:
+        found = self.model.get_tensor_shape(node.output[0])
+        flat = (int(np.prod(self.shape)),)
+        same = found in ([1, *self.shape], [1, *flat])
+        self.require(node, same, "it reorders the data; flattening is supported")
+        self.shape = tuple(found[1:])
+
     def _take_quant(self, node: NodeProto) -> None:
-        scale, low, high = self._quantizer(node)
+        scale, codes, _ = self.quantizer(node, WIDEST_CODES)
         if scale.size != 1:
             self.refuse(node, "activation scales must be one number a tensor")
-        quantizer = Quantizer(np.float32(scale.reshape(())), Codes(low, high))
+        quantizer = Quantizer(np.float32(scale.reshape(())), codes)
         if not self.drafts:
-            self._require(node, self.input is None, "the input is quantized twice")
+            self.require(node, self.input is None, "the input is quantized twice")
             self.input = quantizer
             return
         draft = self.drafts[-1]
-        self._require(node, draft.activation is None, "the activation is quantized twice")
-        self._require(node, draft.pool == 1, "a max-pool comes after the quantizer here")
+        self.require(node, draft.activation is None, "the activation is quantized twice")
+        self.require(node, draft.pool == 1, "a max-pool comes after the quantizer here")
         draft.activation = quantizer
 
     def _take_conv(self, node: NodeProto) -> None:
         self._require_input_quantized(node)
-        attributes = _attributes(node)
-        weight = self._quantized_initializer(node, node.input[1])
+        attributes = attributes_of(node)
+        weight = self.quantized_weight(node, out_axis=0)
         pads = attributes.get("pads", [0, 0])
-        self._require(node, weight.codes.ndim == 3, "only 1-D convolutions have a kernel")
-        self._require(node, attributes.get("group", 1) == 1, "grouped convolution")
-        self._require(node, attributes.get("strides", [1]) == [1], "stride other than 1")
-        self._require(node, attributes.get("dilations", [1]) == [1], "dilation other than 1")
-        self._require(node, pads[0] == pads[1], "padding differs between the two sides")
+        self.require(node, weight.codes.ndim == 3, "only 1-D convolutions have a kernel")
+        self.require(node, len(self.shape) == 2, "a convolution of a flattened frame")
+        self.require(node, attributes.get("group", 1) == 1, "grouped convolution")
+        self.require(node, attributes.get("strides", [1]) == [1], "stride other than 1")
+        self.require(node, attributes.get("dilations", [1]) == [1], "dilation other than 1")
+        automatic = attributes.get("auto_pad", "NOTSET") != "NOTSET"
+        self.require(node, not automatic, "padding by auto_pad, only explicit pads are exact")
+        self.require(node, pads[0] == pads[1], "padding differs between the two sides")
+        self.require(node, pads[0] >= 0, "negative padding")
+        outputs, inputs, kernel = weight.codes.shape
+        channels, positions = self.shape
+        self.require(node, inputs == channels, f"it reads {inputs} channels of {channels}")
+        self.shape = (outputs, positions + 2 * int(pads[0]) - kernel + 1)
+        self.require(node, self.shape[1] > 0, "its kernel is longer than its input")
         codes = weight.codes.transpose(0, 2, 1)  # (out, in, kernel) -> (out, kernel, in)
         self.drafts.append(_Draft(node, codes, weight.bits, weight.scale, int(pads[0])))
-        self._take_bias(node)
+        self._take_bias(node, (outputs,))
 
     def _take_gemm(self, node: NodeProto) -> None:
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         for name in ("alpha", "beta"):
-            self._require(node, attributes.get(name, 1.0) == 1.0, f"{name} other than 1")
-        self._require(node, not attributes.get("transA", 0), "transposed input")
-        self._take_dense(node, transposed=bool(attributes.get("transB", 0)))
-        self._take_bias(node)
+            self.require(node, attributes.get(name, 1.0) == 1.0, f"{name} other than 1")
+        self.require(node, not attributes.get("transA", 0), "transposed input")
+        self._take_dense(node, out_axis=0 if attributes.get("transB", 0) else 1)
+        self._take_bias(node, self.shape)
 
     def _take_matmul(self, node: NodeProto) -> None:
-        self._take_dense(node, transposed=False)
+        self._take_dense(node, out_axis=1)
 
-    def _take_dense(self, node: NodeProto, transposed: bool) -> None:
+    def _take_dense(self, node: NodeProto, out_axis: int) -> None:
         self._require_input_quantized(node)
-        weight = self._quantized_initializer(node, node.input[1])
-        codes = weight.codes if transposed else weight.codes.T
-        channels = len(self.drafts[-1].weights) if self.drafts else codes.shape[1]
-        self._require(node, codes.shape[1] % channels == 0, "its input is not a flattened frame")
+        weight = self.quantized_weight(node, out_axis)
+        self.require(node, weight.codes.ndim == 2, "its weight is no matrix")
+        self.require(node, len(self.shape) == 1, "its input is not a flattened frame")
+        codes = weight.codes if out_axis == 0 else weight.codes.T
+        outputs, inputs = codes.shape
+        self.require(node, inputs == self.shape[0], f"it reads {inputs} of {self.shape[0]} values")
         # flattened as (channel, position): hardware streams (position, channel)
-        codes = codes.reshape(len(codes), channels, -1).transpose(0, 2, 1)
+        channels = len(self.drafts[-1].weights) if self.drafts else self._input_channels()
+        codes = codes.reshape(outputs, channels, -1).transpose(0, 2, 1)
+        self.shape = (outputs,)
         self.drafts.append(_Draft(node, codes, weight.bits, weight.scale, 0))
 
-    def _take_bias(self, node: NodeProto) -> None:
+    def _take_bias(self, node: NodeProto, shape: tuple[int, ...]) -> None:
         if len(node.input) > 2 and node.input[2]:
-            self.drafts[-1].bias = self._real_initializer(node, node.input[2])
+            self.drafts[-1].bias = self.per_channel(
+                node, node.input[2], shape, len(self.drafts[-1].weights)
+            )
 
     def _take_add(self, node: NodeProto) -> None:
         draft = self._open_draft(node)
         constant = next((i for i in node.input if self._is_constant(i)), None)
-        self._require(node, constant is not None, "adds two streams (a residual connection)")
-        self._require(node, draft.bias is None and draft.norm is None, "a second bias")
-        draft.bias = self._real_initializer(node, str(constant))
+        self.require(node, constant is not None, "adds two streams (a residual connection)")
+        self.require(node, draft.bias is None, "a second bias")
+        self.require(
+            node, draft.norm is None and not draft.relu, "a bias behind BatchNormalization or Relu"
+        )
+        draft.bias = self.per_channel(node, str(constant), (1, *self.shape), len(draft.weights))
 
     def _take_batchnormalization(self, node: NodeProto) -> None:
         draft = self._open_draft(node)
-        self._require(node, draft.norm is None, "two BatchNormalizations in a row")
+        attributes = attributes_of(node)
+        self.require(node, draft.norm is None, "two BatchNormalizations in a row")
+        self.require(node, not draft.relu, "BatchNormalization behind Relu")
+        self.require(node, not attributes.get("training_mode", 0), "it is in training mode")
         values = [self.model.get_initializer(i) for i in node.input[1:5]]
-        self._require(node, all(v is not None for v in values), "a parameter is no constant")
-        self._require(node, all(np.isfinite(v).all() for v in values), "a parameter is not finite")
+        self.require(node, all(v is not None for v in values), "a parameter is no constant")
+        self.require(node, all(np.isfinite(v).all() for v in values), "a parameter is not finite")
+        shape = (len(draft.weights),)
+        self.require(
+            node, all(v.shape == shape for v in values), "its channels are not its layer's"
+        )
         gamma, beta, mean, variance = (np.array(v, np.float32) for v in values)
-        epsilon = float(_attributes(node).get("epsilon", 1e-5))
+        epsilon = float(attributes.get("epsilon", 1e-5))
+        self.require(node, bool((variance + epsilon > 0).all()), "a variance is not positive")
         draft.norm = BatchNorm(gamma, beta, mean, variance, epsilon)
 
     def _take_relu(self, node: NodeProto) -> None:
         self._open_draft(node).relu = True
 
     def _take_maxpool(self, node: NodeProto) -> None:
-        attributes = _attributes(node)
-        kernel, strides = attributes["kernel_shape"], attributes.get("strides", [1])
-        self._require(node, bool(self.drafts), "a max-pool before the first layer")
-        self._require(node, len(kernel) == 1, "only 1-D max-pools have a kernel")
-        self._require(node, kernel == strides, "max-pool with kernel other than its stride")
-        self._require(node, not any(attributes.get("pads", [0])), "padded max-pool")
-        self._require(node, not attributes.get("ceil_mode", 0), "max-pool in ceil mode")
-        self._require(node, self.drafts[-1].pool == 1, "two max-pools in a row")
+        attributes = attributes_of(node)
+        kernel, strides = attributes.get("kernel_shape", []), attributes.get("strides", [1])
+        self.require(node, bool(self.drafts), "a max-pool before the first layer")
+        self.require(node, len(kernel) == 1, "only 1-D max-pools have a kernel")
+        self.require(node, kernel == strides, "max-pool with kernel other than its stride")
+        self.require(node, not any(attributes.get("pads", [0])), "padded max-pool")
+        automatic = attributes.get("auto_pad", "NOTSET") != "NOTSET"
+        self.require(node, not automatic, "padding by auto_pad, only explicit pads are exact")
+        self.require(node, attributes.get("dilations", [1]) == [1], "dilation other than 1")
+        self.require(node, not attributes.get("ceil_mode", 0), "max-pool in ceil mode")
+        self.require(node, self.drafts[-1].pool == 1, "two max-pools in a row")
+        self.require(node, len(self.shape) == 2, "a max-pool of a flattened frame")
         self.drafts[-1].pool = int(kernel[0])
+        self.shape = (self.shape[0], self.shape[1] // int(kernel[0]))
+        self.require(node, self.shape[1] > 0, "its kernel is longer than its input")
 
     # --- helpers ----------------------------------------------------------------------------
 
-    def _require(self, node: NodeProto, condition: bool, reason: str) -> None:
-        if not condition:
-            self.refuse(node, reason)
-
     def _require_input_quantized(self, node: NodeProto) -> None:
         before = self.drafts[-1].activation if self.drafts else self.input
-        self._require(node, before is not None, "its input is not quantized")
+        self.require(node, before is not None, "its input is not quantized")
 
     def _open_draft(self, node: NodeProto) -> _Draft:
-        self._require(
+        self.require(
             node,
             bool(self.drafts) and self.drafts[-1].activation is None,
             "expected between a convolution or dense layer and its quantizer",
         )
         return self.drafts[-1]
 
+    def _input_channels(self) -> int:
+        return int(self.model.get_tensor_shape(self.model.graph.input[0].name)[1])
+
     def _is_constant(self, name: str) -> bool:
-        producer = self.model.find_producer(name)
-        if producer is not None and producer.op_type == "Quant":
-            return self.model.get_initializer(producer.input[0]) is not None
-        return self.model.get_initializer(name) is not None
+        return self.constant(name) is not None
 
-    def _quantizer(self, node: NodeProto) -> tuple[Float32, int, int]:
-        scale, zero_point, bits = (self.model.get_initializer(i) for i in node.input[1:4])
-        attributes = _attributes(node)
-        mode = attributes.get("rounding_mode", b"ROUND").decode()
-        self._require(node, scale is not None and bits is not None, "its scale is not constant")
-        positive = np.isfinite(scale).all() and (scale > 0).all()
-        self._require(node, bool(positive), "a scale is not a positive number")
-        self._require(node, not np.any(zero_point), "zero point other than 0")
-        self._require(node, mode == "ROUND", f"rounding mode {mode}, only ROUND is exact")
-        self._require(node, float(np.max(bits)).is_integer(), "fractional bit width")
-        width = int(np.max(bits))
-        signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
-        low = -(2 ** (width - 1)) + narrow if signed else 0
-        high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
-        return np.asarray(scale, np.float32), low, high
-
-    def _quantized_initializer(self, node: NodeProto, name: str) -> _QuantizedWeight:
-        producer = self.model.find_producer(name)
-        if producer is None or producer.op_type != "Quant":
-            self.refuse(node, f"its weight {name} is not quantized")
-        values = self.model.get_initializer(producer.input[0])
-        self._require(node, values is not None, f"its weight {name} is not a constant")
-        scale, low, high = self._quantizer(producer)
-        codes = np.clip(np.rint(values / scale), low, high).astype(np.int64)
-        bits = int(np.max(self.model.get_initializer(producer.input[3])))
-        outputs = values.shape[1] if node.op_type == "MatMul" else len(values)
-        per_channel = np.broadcast_to(scale.reshape(-1), (outputs,))
-        return _QuantizedWeight(codes, bits, per_channel.astype(np.float32))
-
-    def _real_initializer(self, node: NodeProto, name: str) -> Float32:
-        producer = self.model.find_producer(name)
-        if producer is not None and producer.op_type == "Quant":
-            scale, low, high = self._quantizer(producer)
-            values = self.model.get_initializer(producer.input[0])
-            self._require(node, values is not None, f"its bias {name} is not a constant")
-            real = np.clip(np.rint(values / scale), low, high).astype(np.float32) * scale
-        else:
-            real = self.model.get_initializer(name)
-        channels = len(self.drafts[-1].weights)
-        return np.broadcast_to(np.asarray(real, np.float32).reshape(-1), (channels,)).copy()
-
-    def finish(self) -> Chain:
-        if self.input is None or not self.drafts:
+    def finish(self, shape: tuple[int, ...]) -> Chain:
+        """The chain; `shape` is that of the input."""
+        if self.input is None or not self.drafts or len(shape) != 2:
             raise UserError(
-                "the graph holds no quantized layer behind a quantized input",
+                "the graph holds no quantized layer behind a quantized input of shape "
+                "(1, channels, positions)",
                 self.source,
                 "export a network whose input and layers are quantized by Brevitas",
             )
         for draft in self.drafts[:-1]:
-            self._require(draft.node, draft.activation is not None, "its output is not quantized")
+            self.require(draft.node, draft.activation is not None, "its output is not quantized")
         last = self.drafts[-1]
-        self._require(last.node, last.activation is None, "the logits are quantized")
-        shape = self.model.get_tensor_shape(self.model.graph.input[0].name)
+        bare = last.norm is None and not last.relu and last.activation is None and last.pool == 1
+        self.require(
+            last.node, bare, "only a bias may follow the last layer, whose sums are logits"
+        )
+        one_each = int(np.prod(self.shape)) == len(last.weights)
+        self.require(last.node, one_each, "the last layer gives more than one logit a class")
+        output = self.model.graph.output[0].name
+        self.require(last.node, self.tensor == output, f"the graph goes on behind output {output}")
         blocks = tuple(_block(i, d) for i, d in enumerate(self.drafts))
-        return Chain(self.input, int(shape[2]), int(shape[1]), blocks)
-
-
-@dataclass(frozen=True)
-class _QuantizedWeight:
-    codes: np.ndarray
-    bits: int
-    scale: Float32
+        return Chain(self.input, shape[1], shape[0], blocks)
 
 
 def _block(index: int, draft: _Draft) -> Block:
@@ -327,14 +329,3 @@ def _block(index: int, draft: _Draft) -> Block:
         activation=draft.activation,
         pool=draft.pool,
     )
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    """Attribute values by name, in plain Python types."""
-    names = [a.name for a in node.attribute]
-    return {name: _value(get_by_name(node.attribute, name)) for name in names}
-
-
-def _value(attribute: Any) -> Any:
-    value = get_attribute_value(attribute)
-    return list(value) if hasattr(value, "__iter__") and not isinstance(value, bytes) else value

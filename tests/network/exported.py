@@ -1,16 +1,19 @@
 """A small network exported to QONNX, once for all tests that read or change it."""
 
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
+from brevitas.nn import QuantReLU
 from qonnx.core.modelwrapper import ModelWrapper
 from torch import nn
 
 from pipeline.network.qonnx_reader import load_qonnx
 from pipeline.stages.export import export_network
-from tests.small import LENGTH, settled, small_network
+from tests.small import LENGTH, noise_frames, settled, small_network
 
 KINDS = {
     "power of two": {},
@@ -21,7 +24,40 @@ KINDS = {
 @cache
 def network(kind: str) -> nn.Sequential:
     """The small network of a kind, in evaluation mode; nobody may change it."""
-    return settled(small_network(**KINDS[kind]))
+    return livened(settled(small_network(**KINDS[kind])))
+
+
+@torch.no_grad()
+def livened(model: nn.Sequential) -> nn.Sequential:
+    """`model` with BatchNorms whose outputs spread over their quantizers' codes.
+
+    A few steps of training leave most codes of a network this small at zero, and where every
+    frame ends in the same logits a comparison of them shows little.  Channel 1 keeps falling
+    with its accumulator and channel 2 stays constant.
+    """
+    values = torch.from_numpy(noise_frames(64)).transpose(1, 2).contiguous()
+    rng = np.random.default_rng(5)
+    for module, after in pairwise(model):
+        if isinstance(module, nn.BatchNorm1d):
+            assert isinstance(after, QuantReLU)
+            highest = after.act_quant.scale() * 2 ** after.act_quant.bit_width()
+            _spread(module, values, float(highest), rng)
+        values = module(values)
+    return model
+
+
+def _spread(
+    norm: nn.BatchNorm1d, values: torch.Tensor, highest: float, rng: np.random.Generator
+) -> None:
+    """Sets `norm` such that its output of `values` mostly lies within 0..highest."""
+    axes = [axis for axis in range(values.ndim) if axis != 1]
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(values.mean(axes))
+    norm.running_var.copy_(values.var(axes) + 1e-4)
+    gains = torch.from_numpy(rng.uniform(0.25, 0.4, len(norm.weight))).float()
+    norm.weight.copy_(highest * gains * norm.weight.sign())
+    norm.bias.copy_(highest * torch.from_numpy(rng.uniform(0.1, 0.4, len(norm.bias))).float())
 
 
 @cache
