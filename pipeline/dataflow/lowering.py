@@ -254,8 +254,10 @@ def _use_integer_model(lowering: Lowering) -> ModelWrapper:
 
 
 def _equals_integer_model(lowering: Lowering) -> None:
-    """Weights, thresholds and biases of the graph are the integer model's."""
+    """Operators, weights, thresholds and biases of the graph are the integer model's."""
     for layer, nodes in layers_of(lowering):
+        found = [n.op_type for n in nodes if n.op_type not in _MOVING]
+        _require(found == _computing(layer), f"layer {layer.name} is computed by {found}")
         for node in nodes:
             if node.op_type == "MVAU":
                 _same(lowering.graph, node, matrix_of(layer), layer.name)
@@ -263,6 +265,20 @@ def _equals_integer_model(lowering: Lowering) -> None:
                 _same(lowering.graph, node, layer.thresholds, layer.boundary)
             elif node.op_type == "ElementwiseAdd":
                 _same(lowering.graph, node, layer.bias, layer.boundary)
+
+
+_MOVING = {"FMPadding", "ConvolutionInputGenerator"}
+
+
+def _computing(layer: Layer) -> list[str]:
+    """The operators that compute a layer, in data order."""
+    parts = [
+        ("MVAU", True),
+        ("Thresholding", layer.thresholds is not None),
+        ("ElementwiseAdd", layer.bias is not None),
+        ("MaxPool1D", layer.pool > 1),
+    ]
+    return [name for name, needed in parts if needed]
 
 
 PASSES = (

@@ -68,10 +68,11 @@ class Constants:
         width = float(np.max(bits))
         self.require(node, bool((bits == width).all()), "more than one bit width")
         self.require(node, width.is_integer(), "fractional bit width")
-        self.require(node, 1 <= width <= widest, f"{width:g} bits, 1 to {widest} are supported")
-        codes = _codes(int(width), bool(attributes.get("signed", 1)), attributes.get("narrow", 0))
-        self.require(node, codes.low < codes.high, "it has one code only")
-        return np.asarray(scale, np.float32), codes, int(width)
+        signed, narrow = bool(attributes.get("signed", 1)), bool(attributes.get("narrow", 0))
+        least = 1 + max(signed, narrow)
+        fits = least <= width <= widest
+        self.require(node, fits, f"{width:g} bits, {least} to {widest} are supported")
+        return np.asarray(scale, np.float32), _codes(int(width), signed, narrow), int(width)
 
     def quantized_weight(self, node: NodeProto, out_axis: int) -> QuantizedWeight:
         """Codes of the weight, and its scale for each index of `out_axis`."""
@@ -105,6 +106,8 @@ class Constants:
             scale, codes, _ = self.quantizer(producer, WIDEST_BIAS)
             rounded = np.clip(np.rint(real / scale), codes.low, codes.high)
             real = rounded.astype(np.float32) * scale
+        # FINN moves one number for all logits into its choice of the largest, where it is lost
+        self.require(node, real.size > 1 or outputs == 1, f"its bias {name} is a single number")
         channels = self._broadcast(node, real, shape).reshape(outputs, -1)
         alike = bool((channels == channels[:, :1]).all())
         self.require(node, alike, f"its bias {name} differs along the frame")
@@ -117,10 +120,10 @@ class Constants:
             self.refuse(node, f"a constant of shape {value.shape} does not fit {shape}")
 
 
-def _codes(bits: int, signed: bool, narrow: int) -> Codes:
+def _codes(bits: int, signed: bool, narrow: bool) -> Codes:
     if signed:
-        return Codes(-(2 ** (bits - 1)) + bool(narrow), 2 ** (bits - 1) - 1)
-    return Codes(0, 2**bits - 1 - bool(narrow))
+        return Codes(-(2 ** (bits - 1)) + narrow, 2 ** (bits - 1) - 1)
+    return Codes(0, 2**bits - 1 - narrow)
 
 
 def attributes_of(node: NodeProto) -> dict[str, Any]:

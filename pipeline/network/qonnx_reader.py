@@ -64,6 +64,7 @@ def _cleaned(model: ModelWrapper) -> ModelWrapper:
         node.name = node.name or f"{node.op_type}_{index}"
         if node.op_type in _QUANTIZERS:
             node.domain = "qonnx.custom_op.general"  # older exporters name it differently
+    _drop_unread(model)
     for step in (
         InferShapes(),
         GiveUniqueParameterTensors(),
@@ -74,6 +75,16 @@ def _cleaned(model: ModelWrapper) -> ModelWrapper:
     ):
         model = model.transform(step)
     return model
+
+
+def _drop_unread(model: ModelWrapper) -> None:
+    """Removes nodes that do not lead to an output."""
+    read = {tensor.name for tensor in model.graph.output}
+    for node in reversed(list(model.graph.node)):
+        if read.isdisjoint(node.output):
+            model.graph.node.remove(node)
+        else:
+            read.update(node.input)
 
 
 def read_qonnx(model: ModelWrapper, source: str) -> Chain:
@@ -165,6 +176,8 @@ class _Reader(Constants):
         draft = self.drafts[-1]
         self.require(node, draft.activation is None, "the activation is quantized twice")
         self.require(node, draft.pool == 1, "a max-pool comes after the quantizer here")
+        full = codes.low == 0 and codes.high % 2 == 1
+        self.require(node, full or not draft.relu, "a signed or narrow quantizer behind Relu")
         draft.activation = quantizer
 
     def _take_conv(self, node: NodeProto) -> None:
@@ -203,6 +216,7 @@ class _Reader(Constants):
 
     def _take_dense(self, node: NodeProto, out_axis: int) -> None:
         self._require_input_quantized(node)
+        self.require(node, bool(self.drafts), "the first layer has to be a convolution")
         weight = self.quantized_weight(node, out_axis)
         self.require(node, weight.codes.ndim == 2, "its weight is no matrix")
         self.require(node, len(self.shape) == 1, "its input is not a flattened frame")
@@ -210,7 +224,7 @@ class _Reader(Constants):
         outputs, inputs = codes.shape
         self.require(node, inputs == self.shape[0], f"it reads {inputs} of {self.shape[0]} values")
         # flattened as (channel, position): hardware streams (position, channel)
-        channels = len(self.drafts[-1].weights) if self.drafts else self._input_channels()
+        channels = len(self.drafts[-1].weights)
         codes = codes.reshape(outputs, channels, -1).transpose(0, 2, 1)
         self.shape = (outputs,)
         self.drafts.append(_Draft(node, codes, weight.bits, weight.scale, 0))
@@ -250,7 +264,9 @@ class _Reader(Constants):
         draft.norm = BatchNorm(gamma, beta, mean, variance, epsilon)
 
     def _take_relu(self, node: NodeProto) -> None:
-        self._open_draft(node).relu = True
+        draft = self._open_draft(node)
+        self.require(node, not draft.relu, "two Relus in a row")
+        draft.relu = True
 
     def _take_maxpool(self, node: NodeProto) -> None:
         attributes = attributes_of(node)
@@ -283,9 +299,6 @@ class _Reader(Constants):
         )
         return self.drafts[-1]
 
-    def _input_channels(self) -> int:
-        return int(self.model.get_tensor_shape(self.model.graph.input[0].name)[1])
-
     def _is_constant(self, name: str) -> bool:
         return self.constant(name) is not None
 
@@ -305,10 +318,13 @@ class _Reader(Constants):
         self.require(
             last.node, bare, "only a bias may follow the last layer, whose sums are logits"
         )
+        self.require(last.node, len(last.weights) > 1, "a classifier has two classes or more")
         one_each = int(np.prod(self.shape)) == len(last.weights)
         self.require(last.node, one_each, "the last layer gives more than one logit a class")
         output = self.model.graph.output[0].name
-        self.require(last.node, self.tensor == output, f"the graph goes on behind output {output}")
+        self.require(
+            last.node, self.tensor == output, f"output {output} is not the end of its path"
+        )
         blocks = tuple(_block(i, d) for i, d in enumerate(self.drafts))
         return Chain(self.input, shape[1], shape[0], blocks)
 
