@@ -1,5 +1,6 @@
 """Freezing: thresholds are where the network's own arithmetic puts them."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,14 +52,18 @@ def test_thresholds_give_the_codes_of_every_reachable_accumulator(kind: str, ind
     assert (moved.quantized(values[None])[0][reachable] != wanted[reachable]).any()
 
 
-def test_float32_evaluation_is_that_of_the_modules() -> None:
+@pytest.mark.parametrize("index", range(9))
+def test_float32_evaluation_is_that_of_the_modules(index: int) -> None:
     model, (chain, _) = network("power of two"), frozen("power of two")
-    accumulators = np.random.default_rng(1).integers(-200, 200, (500, 4))
-    real = torch.from_numpy((accumulators * chain.accumulator_scale(2)).astype(np.float32))
+    channels = len(chain.blocks[index].weights)
+    accumulators = np.random.default_rng(index).integers(-400, 400, (500, channels))
+    real = torch.from_numpy((accumulators * chain.accumulator_scale(index)).astype(np.float32))
+    modules = dict(model.named_children())
     with torch.no_grad():
-        output = model.act2(model.norm2(real))
-    codes = getattr(output, "value", output).numpy() / chain.blocks[2].activation.scale
-    assert np.array_equal(float32_codes(chain, 2)(accumulators), codes.astype(np.int64))
+        output = modules[f"act{index}"](modules[f"norm{index}"](real))
+    codes = getattr(output, "value", output).numpy() / chain.blocks[index].activation.scale
+    assert len(np.unique(codes)) > 8
+    assert np.array_equal(float32_codes(chain, index)(accumulators), codes.astype(np.int64))
 
 
 def test_bisection_finds_what_exhaustion_finds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +114,47 @@ def test_falling_and_constant_channels(gamma: float) -> None:
     assert through(chain) == expected
     constant = freeze_chain(chain, float32_codes).constant_channels
     assert constant == {"act0": int(gamma == 0)}
+
+
+@pytest.mark.parametrize("activation", [Codes(0, 15), Codes(-8, 7), Codes(-7, 7)])
+@pytest.mark.parametrize("normed", [True, False])
+@pytest.mark.parametrize("biased", [True, False])
+def test_thresholds_are_those_of_a_search_over_every_accumulator(
+    activation: Codes, normed: bool, biased: bool
+) -> None:
+    """One value after another, against the formula on the page."""
+    rng = np.random.default_rng([activation.low + 8, normed, biased])
+    gamma, beta, mean, bias = (rng.uniform(-2, 2, 1).astype(np.float32) for _ in range(4))
+    norm = BatchNorm(gamma, beta, mean, np.array([1.7], np.float32), 1e-5) if normed else None
+    chain = one_block(Quantizer(np.float32(0.5), activation), norm, activation.low == 0)
+    first = replace(chain.blocks[0], bias=bias if biased else None)
+    wanted = []
+    for code in range(-8, 8):
+        real = torch.tensor([[float(code)]]) + (torch.from_numpy(bias) if biased else 0)
+        if normed:
+            module = nn.BatchNorm1d(1).eval()
+            values = (gamma, beta, mean, norm.variance)
+            names = ("weight", "bias", "running_mean", "running_var")
+            module.load_state_dict(
+                dict(zip(names, map(torch.from_numpy, values), strict=True)), strict=False
+            )
+            real = module(real).detach()
+        steps = torch.round(real / 0.5).clamp(activation.low, activation.high)
+        wanted.append(int(steps))
+    assert through(replace(chain, blocks=(first, chain.blocks[1]))) == wanted
+    assert len(set(wanted)) > 3
+
+
+@pytest.mark.parametrize("kind", ["power of two", "float"])
+def test_every_layer_of_the_test_networks_has_something_to_compare(kind: str) -> None:
+    """Where all frames end alike, equal logits would show nothing."""
+    _, model = frozen(kind)
+    streams = model.trace(model.quantize(noise_frames(40, seed=8)))
+    for name in model.boundaries[:-1]:
+        values = streams[name]
+        assert values.max() == model.layers[0].output.high, name
+        assert (values != values[:1, :1]).any(axis=(0, 1)).sum() == values.shape[2] - 1, name
+    assert len(np.unique(streams["label"])) > 2
 
 
 @pytest.mark.parametrize("kind", ["power of two", "float"])
@@ -216,7 +262,7 @@ def test_labels_go_to_the_lowest_of_equal_logits() -> None:
     assert integer_model.labels(np.array([[[1, 5, 5]], [[-2, -2, -3]]])).ravel().tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("index", [0, 1, 9])
+@pytest.mark.parametrize("index", [0, 1, 7, 9])
 def test_the_reach_of_an_accumulator_is_reached(index: int) -> None:
     _, model = frozen("power of two")
     layer, codes = model.layers[index], model.input_codes(index)
@@ -230,8 +276,8 @@ def test_the_reach_of_an_accumulator_is_reached(index: int) -> None:
     width = model.accumulator(index)
     assert width.low <= low
     assert high <= width.high
-    assert not fits(low, high, width.bits - 1)
-    assert fits(low, high, width.bits)
+    narrowest = next(bits for bits in range(1, 64) if fits(low, high, bits))
+    assert width.bits == narrowest
 
 
 def fits(low: int, high: int, bits: int) -> bool:
@@ -257,12 +303,48 @@ def test_a_saved_model_is_read_back(tmp_path: Path) -> None:
     assert (read.input_scale, read.positions) == (model.input_scale, model.positions)
     integer_model.save(read, file)
     assert file.read_bytes() == first
-    assert integer_model.difference(model, with_one_more(read, 3, "weights")) == (
-        "layer conv3: weights"
-    )
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"something else"])
+def test_what_differs_between_two_models_is_named() -> None:
+    _, model = frozen("float")
+    fewer = replace(model, layers=model.layers[:-1])
+    longer, finer = replace(model, positions=64), replace(model, input_scale=0.125)
+    for other, name in (
+        (with_one_more(model, 3, "weights"), "layer conv3: weights"),
+        (with_one_more(model, 9, "bias"), "layer dense9: bias"),
+        (fewer, "10 and 9 layers"),
+        (longer, "the input: positions"),
+        (finer, "the input: input_scale"),
+    ):
+        assert integer_model.difference(model, other) == name
+
+
+def array_file() -> bytes:
+    """An array alone, without the names that a model's arrays have."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.arange(4))
+    return buffer.getvalue()
+
+
+def archive(**arrays: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+GARBAGE = {
+    "nothing": b"",
+    "the start of an archive": b"PK\x03\x04",
+    "text": b"something else",
+    "one array": array_file(),
+    "an archive of something else": archive(weights=np.arange(4)),
+    "a header that is no object": archive(header=np.array("[1, 2]")),
+    "a header of something else": archive(header=np.array("{}")),
+    "pickled objects": archive(header=np.array([{}], dtype=object)),
+}
+
+
+@pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
 def test_a_file_that_is_no_model_is_refused(content: bytes, tmp_path: Path) -> None:
     file = tmp_path / "integer_model.npz"
     file.write_bytes(content)
