@@ -101,6 +101,59 @@ def test_accumulators_beyond_what_float32_counts_are_named() -> None:
     assert "conv0 reaches" in certified(huge).conditions[1].detail
 
 
+def test_logits_beyond_what_float32_counts_are_named() -> None:
+    """The sums are small, their bias is not."""
+    chain = one_block(Quantizer(np.float32(1), integer_model.Codes(0, 3)), None, True)
+    model = freeze_chain(chain, float32_codes).model
+    assert failing(certify(chain, model)) == []
+    last = replace(model.layers[-1], output=integer_model.Codes(0, 2**24))
+    certificate = certify(chain, replace(model, layers=(model.layers[0], last)))
+    assert failing(certificate) == ["accumulators"]
+    assert certificate.conditions[1].detail == f"dense1 reaches {2**24}"
+
+
+def test_channels_without_a_gain_do_no_harm() -> None:
+    """The code of such a channel is a constant; that it lies on a boundary is not its threshold's
+    concern."""
+    chain = chain_of("power of two")
+    moved, _ = canonicalise(chain, freeze_chain(chain, float32_codes).model)
+    for index, block in enumerate(moved.blocks[:-1]):
+        assert (block.norm.gamma == 0).any()
+        norm = replace(block.norm, gamma=np.zeros_like(block.norm.gamma))
+        assert failing(certified(with_block(moved, index, norm=norm))) == []
+
+
+def test_a_mean_and_a_bias_that_cancel_cost_the_rounding_of_both() -> None:
+    values = [np.array([x], np.float32) for x in (1, 0, 0, 1)]
+    chain = one_block(
+        Quantizer(np.float32(1), integer_model.Codes(0, 15)), BatchNorm(*values, 0.0), True
+    )
+    large = replace(chain.blocks[0].norm, mean=np.array([3e4], np.float32))
+    cancelling = with_block(chain, 0, norm=large, bias=np.array([3e4], np.float32))
+    models = [freeze_chain(x, float32_codes).model for x in (chain, cancelling)]
+    assert integer_model.difference(*models) == ""
+    assert failing(certified(chain)) == []
+    bounds = [certified(x).layers[0].bound for x in (chain, cancelling)]
+    assert bounds[1] > bounds[0] + 2**-24 * 6e4
+
+
+@pytest.mark.parametrize("steps", [1e-5, -1e-5, 3e-4])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_moved_channels_are_counted(steps: float, channel: int) -> None:
+    moved, _ = canonicalise(
+        chain_of("power of two"), freeze_chain(chain_of("power of two"), float32_codes).model
+    )
+    near = on_an_integer(on_an_integer(moved, 2, channel, steps), 6, channel, steps)
+    model = freeze_chain(near, float32_codes).model
+    again, summary = canonicalise(near, model)
+    assert summary.channels == 2
+    assert integer_model.difference(model, freeze_chain(again, float32_codes).model) == ""
+    changed = [
+        i for i, (a, b) in enumerate(zip(near.blocks, again.blocks, strict=True)) if a is not b
+    ]
+    assert changed == [2, 6]
+
+
 @pytest.mark.parametrize("relu", [True, False])
 def test_any_block_is_certified_or_said_to_have_no_margin(relu: bool) -> None:
     rng = np.random.default_rng(3)

@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from pipeline.core.config import Config
+from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.checkpoint import load_weights
 from pipeline.network.cost import Cost, cost_of
 from pipeline.network.vgg10 import build_vgg10
@@ -15,6 +16,18 @@ from pipeline.stages.export import export_network
 from tests.network.exported import exported
 from tests.small import LENGTH
 
+NONZEROS = {  # of the weights that the A(MC) Team left
+    "conv0": 194,
+    "conv1": 1290,
+    "conv2": 1419,
+    "conv3": 1278,
+    "conv4": 1141,
+    "conv5": 1217,
+    "conv6": 1257,
+    "dense7": 6267,
+    "dense8": 1854,
+    "dense9": 1101,
+}
 PUBLISHED = {
     "amc_team_vgg10_w4a4_imp.pth": (4, 24_436_576, 68_072, "0.042467"),
     "itu_baseline_vgg10_w8a8.pth": (8, 807_699_904, 1_244_936, "1.000000"),
@@ -35,6 +48,11 @@ def test_published_networks_cost_what_was_published(
     cost = cost_of(tmp_path / "network.onnx", {}, {})
     assert (cost.bit_operations, cost.weight_bits) == (operations, weight_bits)
     assert f"{cost.normalised:.6f}" == normalised
+    blocks = read_brevitas(model, 1024).blocks
+    nonzeros = {block.name: int(np.count_nonzero(block.weights)) for block in blocks}
+    assert sum(nonzeros.values()) * bits == weight_bits
+    if bits == 4:
+        assert nonzeros == NONZEROS
 
 
 def test_the_normalised_cost_is_the_mean_of_both_shares() -> None:
