@@ -1,20 +1,14 @@
 """Folding: the cheapest parallelism that keeps the rate; the graph of streams that follows."""
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from pipeline.codegen import rtl
 from pipeline.core.errors import UserError
-from pipeline.core.paths import PROJECT_ROOT
-from pipeline.core.quiet import quiet_libraries
-from pipeline.core.tools import prepare_finn
 from pipeline.dataflow.folding import (
     Unit,
     build_stream_graph,
@@ -24,10 +18,8 @@ from pipeline.dataflow.folding import (
     report,
     unit_folding,
 )
-from pipeline.dataflow.hdl import generate, stream_names
 from pipeline.dataflow.lowering import LoweringError
-from pipeline.stages.codegen import KERNELS, input_stream
-from tests.dataflow.test_lowering import fresh, model_of
+from tests.dataflow.lowered import lowered, model_of, prepare
 
 PART = "xc7z020clg400-1"
 KIND = "power of two"
@@ -35,12 +27,11 @@ KIND = "power of two"
 
 @pytest.fixture(autouse=True)
 def finn(tmp_path: Path) -> None:
-    prepare_finn(tmp_path / "finn")
-    quiet_libraries()
+    prepare(tmp_path)
 
 
 def folded(cycles: int) -> ModelWrapper:
-    return fold(fresh(KIND).graph, cycles, model_of(KIND).channels)
+    return fold(lowered(KIND).graph, cycles, model_of(KIND).channels)
 
 
 @given(
@@ -95,56 +86,3 @@ def test_a_node_without_rtl_is_found() -> None:
     graph.graph.node[3].domain = "finn.custom_op.fpgadataflow.hls"
     with pytest.raises(LoweringError, match="has no RTL back end"):
         check_stream_graph(graph)
-
-
-# --- code generation ----------------------------------------------------------------------------
-
-
-def generated(folder: Path) -> dict[str, bytes]:
-    folder.mkdir()
-    model, graph = model_of(KIND), build_stream_graph(folded(1000), PART)
-    names = stream_names(graph, [x.accumulator_name for x in model.layers], list(model.boundaries))
-    nodes = list(generate(graph, PART, 10.0, folder, names))
-    return rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, b"a notice")
-
-
-def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
-    first, second = generated(tmp_path / "one"), generated(tmp_path / "another_name")
-    assert first == second
-
-
-def test_the_folder_is_self_contained(tmp_path: Path) -> None:
-    files = generated(tmp_path / "work")
-    listed = files["files.f"].decode().split()
-    assert set(listed) <= set(files)
-    assert listed[-1] == "accelerator.sv"
-    assert files["NOTICE"] == b"a notice"
-    for name, content in files.items():
-        for private in (str(tmp_path), str(PROJECT_ROOT)):
-            assert private.encode() not in content, name
-    design = json.loads(files["design.json"])
-    assert set(design["tables"]) <= set(files)
-    for kernel in ("matrix_vector_unit", "max_pool", "bias_add", "label_select", "stream_fifo"):
-        assert (KERNELS / f"{kernel}.sv").read_bytes() == files[f"{kernel}.sv"]
-
-
-def test_the_description_is_read_back(tmp_path: Path) -> None:
-    files = generated(tmp_path / "work")
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    design = rtl.load_design(tmp_path)
-    streams = {s.stream: s for s in design.streams if s.stream}
-    model = model_of(KIND)
-    wanted = model.trace(np.zeros((1, model.positions, 2), np.int64))
-    assert list(streams) == list(wanted)
-    for name, stream in streams.items():
-        assert stream.words * stream.elements == wanted[name].size
-    assert (design.input.words, design.input.elements, design.input.bits) == (model.positions, 2, 4)
-
-
-def test_two_files_of_one_name_are_refused() -> None:
-    files: dict[str, bytes] = {}
-    rtl._add(files, "a.v", b"one")
-    rtl._add(files, "a.v", b"one")
-    with pytest.raises(ValueError, match=r"two different files would be called a\.v"):
-        rtl._add(files, "a.v", b"other")

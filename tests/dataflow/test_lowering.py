@@ -1,75 +1,31 @@
 """Lowering: FINN's graph holds the integer model, and every pass's check can fail."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from onnx import helper
-from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from pipeline.core.quiet import quiet_libraries
-from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import lowering
-from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.dataflow.lowering import PASSES, Lowering, LoweringError, Pass, lower
 from pipeline.dataflow.reference import run_graph
-from pipeline.network.brevitas_reader import read_brevitas
-from pipeline.network.freezing import float32_codes, float64_codes, freeze_chain
-from tests.network.exported import KINDS, graph, network
-from tests.small import LENGTH, noise_frames
+from tests.dataflow.lowered import after, lowered, model_of, prepare, start
+from tests.network.exported import KINDS
+from tests.small import noise_frames
 
 
 @pytest.fixture(autouse=True)
 def finn(tmp_path: Path) -> None:
-    """FINN's own folder, and its silence."""
-    prepare_finn(tmp_path / "finn")
-    quiet_libraries()
-
-
-@cache
-def model_of(kind: str) -> IntegerModel:
-    chain = read_brevitas(network(kind), LENGTH)
-    return freeze_chain(chain, float32_codes if kind == "power of two" else float64_codes).model
-
-
-@dataclass(frozen=True)
-class Lowered:
-    graph: ModelWrapper
-    thresholds_replaced: dict[str, int]
-
-
-@cache
-def lowered(kind: str) -> Lowered:
-    with TemporaryDirectory() as folder:
-        work = Lowering(graph(kind, Path(folder)), model_of(kind))
-        return Lowered(lower(work), work.thresholds_replaced)
-
-
-def fresh(kind: str) -> Lowering:
-    """The lowered graph of a kind, to be changed."""
-    return Lowering(ModelWrapper(lowered(kind).graph.model, make_deepcopy=True), model_of(kind))
-
-
-def after(name: str, folder: Path) -> Lowering:
-    """The state after the pass of this name, which has just been checked."""
-    work = Lowering(graph("power of two", folder), model_of("power of two"))
-    for step in PASSES:
-        work.graph = step.apply(work)
-        if step.name == name:
-            step.check(work)
-            return work
-    raise AssertionError(f"there is no pass {name}")
+    prepare(tmp_path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_lowered_graph_equals_the_integer_model_at_every_layer(kind: str) -> None:
     model = model_of(kind)
-    codes = model.quantize(noise_frames(3, seed=12))
+    codes = model.quantize(noise_frames(2, seed=12))
     found, wanted = run_graph(lowered(kind).graph, model, codes), model.trace(codes)
     assert set(found) >= {*model.boundaries, "label"}
     assert all(np.array_equal(values, wanted[name]) for name, values in found.items())
@@ -79,13 +35,13 @@ def test_the_lowered_graph_equals_the_integer_model_at_every_layer(kind: str) ->
 def test_thresholds_that_were_replaced_are_counted(kind: str) -> None:
     counts = lowered(kind).thresholds_replaced
     assert list(counts) == list(model_of(kind).boundaries[:-1])
-    if kind == "power of two":
-        # a constant channel has no threshold within reach: FINN puts it elsewhere out of reach
-        assert sum(counts.values()) <= sum(16 for _ in counts)
+    replaced = {name for name, count in counts.items() if count}
+    # FINN halves an interval in float32 where a channel has no BatchNorm: a half may go either way
+    assert replaced <= ({"act1"} if kind == "other" else set())
 
 
 def test_a_threshold_that_finn_has_wrong_is_replaced() -> None:
-    work = fresh("power of two")
+    work = lowered()
     node = work.graph.get_nodes_by_op_type("Thresholding")[3]
     values = work.graph.get_initializer(node.input[1]).copy()
     values[0, 0] -= 1
@@ -110,6 +66,36 @@ def wrong_bias(work: Lowering) -> None:
     work.graph.set_initializer(node.input[1], work.graph.get_initializer(node.input[1]) + 1)
 
 
+def wrong_threshold(work: Lowering) -> None:
+    node = work.graph.get_nodes_by_op_type("Thresholding")[2]
+    values = work.graph.get_initializer(node.input[1]).copy()
+    values[3, 5] += 1
+    work.graph.set_initializer(node.input[1], values)
+
+
+def no_bias(work: Lowering) -> None:
+    (node,) = work.graph.get_nodes_by_op_type("ElementwiseAdd")
+    (consumer,) = work.graph.find_consumers(node.output[0])
+    consumer.input[0] = node.input[0]
+    work.graph.graph.node.remove(node)
+
+
+def two_readers(work: Lowering) -> None:
+    node = work.graph.get_nodes_by_op_type("MVAU")[3]
+    added = helper.make_node(
+        "MVAU", node.input, ["added"], name="added", domain=lowering.ABSTRACT_DOMAIN
+    )
+    work.graph.graph.node.append(added)
+
+
+def scaled_input(work: Lowering) -> None:
+    """The quantizer is still there."""
+    first = work.graph.graph.node[0]
+    added = helper.make_node("MultiThreshold", [first.input[0]], ["codes"], name="added")
+    first.input[0] = "codes"
+    work.graph.graph.node.insert(0, added)
+
+
 def foreign_node(operator: str, domain: str = "") -> Callable[[Lowering], None]:
     def change(work: Lowering) -> None:
         nodes = work.graph.graph.node
@@ -122,6 +108,10 @@ def foreign_node(operator: str, domain: str = "") -> Callable[[Lowering], None]:
 def other_input(work: Lowering) -> None:
     other = replace(work.model.input, high=work.model.input.high * 2 + 1)
     work.model = replace(work.model, input=other)
+
+
+def one_layer_fewer(work: Lowering) -> None:
+    work.model = replace(work.model, layers=work.model.layers[:-1])
 
 
 FAULTS = {
@@ -137,23 +127,36 @@ FAULTS = {
         foreign_node("Relu"),
         r"node added \(Relu\) has no hardware operator",
     ),
+    "quantizer at the input": (
+        "host input",
+        scaled_input,
+        "the graph starts with MultiThreshold",
+    ),
+    "one layer fewer": ("streamline", one_layer_fewer, "10 matrix products"),
+    "two readers": ("hardware", two_readers, "feeds 2 nodes"),
+    "other threshold": (
+        "integers",
+        wrong_threshold,
+        "the constants of Thresholding_2 are not those of pool2",
+    ),
+    "no bias": ("integers", no_bias, r"layer dense9 is computed by .'MVAU'."),
     "other weight": ("integers", wrong_weight, "the constants of MVAU_4 are not those of conv4"),
     "other bias": ("integers", wrong_bias, "the constants of ElementwiseAdd_0 are not those of"),
 }
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_the_check_of_every_pass_can_fail(case: str, tmp_path: Path) -> None:
+def test_the_check_of_every_pass_can_fail(case: str) -> None:
     name, change, message = FAULTS[case]
     step = next(p for p in PASSES if p.name == name)
-    work = after(name, tmp_path)
+    work = after(name)
     change(work)
     with pytest.raises(LoweringError, match=message):
         step.check(work)
 
 
-def test_a_tensor_of_three_dimensions_is_found(tmp_path: Path) -> None:
-    work = Lowering(graph("power of two", tmp_path), model_of("power of two"))
+def test_a_tensor_of_three_dimensions_is_found() -> None:
+    work = start("power of two")
     step = next(p for p in PASSES if p.name == "dimensions")
     with pytest.raises(LoweringError, match="three dimensions"):
         step.check(work)
@@ -166,7 +169,7 @@ def test_a_failed_check_names_its_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     step = Pass("a pass", "does nothing", lambda work: work.graph, fail)
     monkeypatch.setattr(lowering, "PASSES", (step,))
     with pytest.raises(LoweringError, match="after pass 'a pass': planted"):
-        lower(fresh("power of two"))
+        lower(lowered())
 
 
 @pytest.mark.parametrize("kind", KINDS)

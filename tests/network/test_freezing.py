@@ -24,32 +24,32 @@ from pipeline.network.freezing import (
 )
 from pipeline.verify import pytorch
 from pipeline.verify.compare import compare, require_equal
-from tests.network.exported import network
+from tests.network.exported import KINDS, POWER_OF_TWO, network
 from tests.small import LENGTH, noise_frames
 
 
 def frozen(kind: str) -> tuple[Chain, IntegerModel]:
     chain = read_brevitas(network(kind), LENGTH)
-    arithmetic = float32_codes if kind == "power of two" else float64_codes
+    arithmetic = float32_codes if kind in POWER_OF_TWO else float64_codes
     return chain, freeze_chain(chain, arithmetic).model
 
 
-@pytest.mark.parametrize("kind", ["power of two", "float"])
-@pytest.mark.parametrize("index", [0, 3, 7, 8])
-def test_thresholds_give_the_codes_of_every_reachable_accumulator(kind: str, index: int) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_thresholds_give_the_codes_of_every_reachable_accumulator(kind: str) -> None:
     chain, model = frozen(kind)
-    layer, slope = model.layers[index], slopes(chain.blocks[index])
-    low, high = model.accumulator_range(index)
-    evaluate = (float32_codes if kind == "power of two" else float64_codes)(chain, index)
-    values = np.arange(low, high + 1)[:, None] * np.ones((1, len(slope)), np.int64)
-    wanted = evaluate(values * np.where(slope == 0, 1, slope))
-    assert len(np.unique(wanted)) > 2
-    reached_low, reached_high = integer_model.reachable(layer.weights, model.input_codes(index))
-    reachable = (values >= reached_low) & (values <= reached_high)
-    found = layer.quantized(values[None])[0]
-    assert np.array_equal(found[reachable], wanted[reachable])
-    moved = replace(layer, thresholds=layer.thresholds + 1)
-    assert (moved.quantized(values[None])[0][reachable] != wanted[reachable]).any()
+    for index in range(len(model.layers) - 1):
+        layer, slope = model.layers[index], slopes(chain.blocks[index])
+        low, high = model.accumulator_range(index)
+        evaluate = (float32_codes if kind in POWER_OF_TWO else float64_codes)(chain, index)
+        values = np.arange(low, high + 1)[:, None] * np.ones((1, len(slope)), np.int64)
+        wanted = evaluate(values * np.where(slope == 0, 1, slope))
+        assert len(np.unique(wanted)) > 2
+        ends = integer_model.reachable(layer.weights, model.input_codes(index))
+        reachable = (values >= ends[0]) & (values <= ends[1])
+        found = layer.quantized(values[None])[0]
+        assert np.array_equal(found[reachable], wanted[reachable]), layer.name
+        moved = replace(layer, thresholds=layer.thresholds + 1).quantized(values[None])[0]
+        assert (moved[reachable] != wanted[reachable]).any(), layer.name
 
 
 @pytest.mark.parametrize("index", range(9))
@@ -145,19 +145,19 @@ def test_thresholds_are_those_of_a_search_over_every_accumulator(
     assert len(set(wanted)) > 3
 
 
-@pytest.mark.parametrize("kind", ["power of two", "float"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_layer_of_the_test_networks_has_something_to_compare(kind: str) -> None:
     """Where all frames end alike, equal logits would show nothing."""
     _, model = frozen(kind)
     streams = model.trace(model.quantize(noise_frames(40, seed=8)))
     for name in model.boundaries[:-1]:
         values = streams[name]
-        assert values.max() == model.layers[0].output.high, name
-        assert (values != values[:1, :1]).any(axis=(0, 1)).sum() == values.shape[2] - 1, name
+        assert values.max() >= 3, name
+        assert (values != values[:1, :1]).any(axis=(0, 1)).sum() >= values.shape[2] - 1, name
     assert len(np.unique(streams["label"])) > 2
 
 
-@pytest.mark.parametrize("kind", ["power of two", "float"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_integer_model_is_pytorch(kind: str) -> None:
     model, (chain, integers) = network(kind), frozen(kind)
     frames = noise_frames(40, seed=8)
@@ -172,7 +172,7 @@ def test_the_integer_model_is_pytorch(kind: str) -> None:
 def boundaries(
     kind: str, model: nn.Sequential, chain: Chain, integers: IntegerModel, frames: np.ndarray
 ) -> dict[str, np.ndarray]:
-    if kind == "power of two":
+    if kind in POWER_OF_TWO:
         return pytorch.float32_boundaries(model, chain, frames)
     return pytorch.float64_boundaries(model, chain, integers, integers.quantize(frames))
 
