@@ -55,14 +55,26 @@ def fold(graph: ModelWrapper, cycles: int, channels: int) -> ModelWrapper:
     `cycles`.
     """
     narrowest = channels
-    for nodes in grouped(graph):
+    for index, nodes in enumerate(grouped(graph)):
         operators = {n.op_type: getCustomOp(n) for n in nodes}
-        simd, pe = unit_folding(_unit(operators), narrowest, cycles)
+        simd, pe = unit_folding(_unit(operators, index), narrowest, cycles)
         operators["MVAU"].set_nodeattr("SIMD", simd)
         operators["MVAU"].set_nodeattr("PE", pe)
         _fold_around(operators, simd, cycles)
         narrowest = 1
+    for node in graph.graph.node:
+        if (needed := _cycles(getCustomOp(node))) > cycles:
+            raise _out_of_reach(node.name, needed, cycles)
     return graph
+
+
+def _out_of_reach(name: str, needed: int, cycles: int) -> UserError:
+    return UserError(
+        f"{name} needs {needed} cycles for a frame even when fully parallel, "
+        f"but the target leaves {cycles}",
+        "hardware.target_fps",
+        "lower the frame rate or raise hardware.clock_mhz",
+    )
 
 
 @dataclass(frozen=True)
@@ -77,11 +89,11 @@ class Unit:
     channels: int
 
 
-def _unit(operators: dict[str, Operator]) -> Unit:
+def _unit(operators: dict[str, Operator], layer: int) -> Unit:
     unit, window = operators["MVAU"], operators.get("ConvolutionInputGenerator")
     width = unit.get_nodeattr("MW")
     return Unit(
-        name=unit.onnx_node.name,
+        name=f"layer {layer} ({unit.onnx_node.name})",
         width=width,
         height=unit.get_nodeattr("MH"),
         vectors=int(np.prod(unit.get_nodeattr("numInputVectors"))),
@@ -102,13 +114,7 @@ def unit_folding(unit: Unit, narrowest: int, cycles: int) -> tuple[int, int]:
         if simd >= narrowest and (unit.width // simd) * (unit.height // pe) * unit.vectors <= cycles
     ]
     if not choices:
-        fastest = unit.width // unit.channels * unit.vectors
-        raise UserError(
-            f"{unit.name} needs {fastest} cycles for a frame even when fully parallel, "
-            f"but the target leaves {cycles}",
-            "hardware.target_fps",
-            "lower the frame rate or raise hardware.clock_mhz",
-        )
+        raise _out_of_reach(unit.name, unit.width // unit.channels * unit.vectors, cycles)
     _, _, simd, pe = min(choices)
     return simd, pe
 

@@ -46,6 +46,7 @@ def files(kind: str) -> dict[str, bytes]:
         return generated(kind, Path(folder) / "scratch")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_runs_write_the_same_bytes(kind: str, tmp_path: Path) -> None:
     again = generated(kind, tmp_path / "another_folder_with_a_longer_name")

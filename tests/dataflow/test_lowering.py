@@ -22,6 +22,7 @@ def finn(tmp_path: Path) -> None:
     prepare(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_lowered_graph_equals_the_integer_model_at_every_layer(kind: str) -> None:
     model = model_of(kind)
