@@ -9,10 +9,13 @@ import pytest
 from onnx import NodeProto, TensorProto, helper
 from qonnx.core.modelwrapper import ModelWrapper
 
+from pipeline.core.config import Config
 from pipeline.core.errors import UserError
+from pipeline.core.runner import Build, run_stage
 from pipeline.dataflow.integer_model import difference
 from pipeline.network.freezing import float32_codes, freeze_chain
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
+from pipeline.stages import find_stage
 from tests.network.exported import exported
 
 Change = Callable[[ModelWrapper], None]
@@ -459,3 +462,18 @@ def test_a_bias_between_two_steps_is_refused(scale: float | None, tmp_path: Path
     chain = read_qonnx(load_qonnx(path), str(path))
     with pytest.raises(UserError, match=r"the bias is no whole number of accumulator steps"):
         freeze_chain(chain, float32_codes)
+
+
+def test_a_stage_leaves_nothing_of_a_graph_that_cannot_be_compiled(tmp_path: Path) -> None:
+    """Asked for the last stage, the first one stops, before anything is generated."""
+    path = exported("power of two", tmp_path)
+    model = load_qonnx(path)
+    averages(model)
+    model.save(str(path))
+    config = Config.from_dict({"export": {"qonnx": str(path)}})
+    build = Build(config, tmp_path / "model", find_stage, root=tmp_path)
+    with pytest.raises(UserError, match=r"\(AveragePool\)"):
+        run_stage("codegen", build)
+    left = {file.name for file in build.folder.rglob("*") if file.is_file()}
+    assert left <= {".lock", "log.txt", "freeze.log"}
+    assert not build.target(find_stage("freeze")).exists()
