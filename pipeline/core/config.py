@@ -74,6 +74,9 @@ class Data(Section):
         le=4096,
         description="generated frames of each class at each SNR",
     )
+    delay_spread: float = Field(
+        0.0, ge=0, le=2, description="multipath: symbols in which echoes fade to 1/e; 0: none"
+    )
     seed: Seed = Field(2018, description="seed of the generated set and of the split")
 
 

@@ -24,7 +24,7 @@ from pipeline.network.metrics import HIGH_SNR_DB, Predictions, share
 from pipeline.network.source import load_network
 from pipeline.network.training import predict
 from pipeline.radio.modulations import MODULATIONS
-from pipeline.radio.synthetic import SNRS_DB, Frames, cell_frames
+from pipeline.radio.synthetic import SNRS_DB, Frames, Generator
 
 BASELINE_ON_REAL_SET = {
     **{-20: 0.045, -12: 0.09, -8: 0.20, -4: 0.34, 0: 0.53, 4: 0.73, 8: 0.89, 12: 0.92},
@@ -44,7 +44,7 @@ class SyntheticFrames:
 
     def __init__(self, frames_per_cell: int, seed: int) -> None:
         self.frames_per_cell = frames_per_cell
-        self.seed = seed
+        self.generator = Generator(seed)
 
     def cells(self) -> list[Indices]:
         """Frame numbers of each cell."""
@@ -62,7 +62,7 @@ class SyntheticFrames:
     def frames(self, numbers: Indices, /) -> Frames:
         """Frames (n, 1024, 2) of one cell, from its first on."""
         label, snr_db = int(self.labels(numbers)[0]), int(self.snrs_db(numbers)[0])
-        return cell_frames(label, snr_db, 0, len(numbers), self.seed)
+        return self.generator.cell(label, snr_db, 0, len(numbers))
 
 
 def recognise(model_dir: Path, checkpoint: Path, data: SyntheticFrames) -> Predictions:

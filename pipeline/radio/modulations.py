@@ -1,9 +1,9 @@
 """The 24 modulations of RadioML 2018.01A as baseband signals, before the channel.
 
-Every modulator returns complex64 (frames, FRAME) with all that varies on air drawn at random:
-symbols, roll-off and symbol timing, or the message and how deeply it modulates. Signals are
-made periodic over PERIOD samples, so that filters and delays are products in the frequency
-domain, and the middle FRAME samples are kept.
+Every modulator returns complex64 (frames, LEAD_IN + FRAME) with all that varies on air drawn at
+random: symbols, roll-off and symbol timing, or the message and how deeply it modulates. Signals
+are made periodic over PERIOD samples, so that filters and delays are products in the frequency
+domain, and samples from the middle are kept.
 
 Sources of constants: [OShea18] T. O'Shea, T. Roy, T. C. Clancy, "Over-the-air deep learning based
 radio signal classification", 2018; [fit] values under which networks trained on the real set
@@ -22,8 +22,9 @@ FloatArray = NDArray[np.float64]
 Modulator = Callable[[int, np.random.Generator], ComplexArray]
 
 FRAME = 1024
+LEAD_IN = 64
+"""Samples before a frame, of which it may hold echoes."""
 PERIOD = 1536
-PULSE_OVERSAMPLING = 8
 MESSAGE_PERIOD = 8192
 """Samples after which a message would repeat: many of its slowest swings."""
 SAMPLES_PER_SYMBOL = 8
@@ -41,11 +42,13 @@ class SourceParameters:
     """[fit] Raised-cosine pulse (transmit and receive filter together)."""
     gmsk_bt: tuple[float, float] = (0.4, 0.7)
     """[fit] The Gaussian filter's bandwidth times the symbol period."""
-    oqpsk_pulse: tuple[float, float] = (12.5, 13.75)
-    """[fit] Samples for which a bit of OQPSK is on air, of its 16."""
-    oqpsk_flatness: tuple[float, float] = (0.1, 0.35)
+    oqpsk_spacing: tuple[float, float] = (15.0, 15.3)
+    """[fit] Samples from one bit of OQPSK to the next on the same arm."""
+    oqpsk_pulse: tuple[float, float] = (12.8, 13.3)
+    """[fit] Samples for which a bit is on air; the rest of its spacing is a gap."""
+    oqpsk_flatness: tuple[float, float] = (0.15, 0.28)
     """[fit] Power to which its half-sine is raised: 0 is a square pulse, as saturation makes it."""
-    oqpsk_offset: tuple[float, float] = (0.9, 1.4)
+    oqpsk_offset: tuple[float, float] = (0.9, 1.2)
     """[fit] Samples by which Q is later than I."""
     message_band: tuple[float, float] = (0.003, 0.008)
     """[fit] Upper edge of the audio."""
@@ -148,9 +151,9 @@ def _bins() -> FloatArray:
 
 
 def _crop(periods: NDArray[np.complexfloating]) -> ComplexArray:
-    """The middle FRAME samples of (frames, samples)."""
-    start = (periods.shape[1] - FRAME) // 2
-    return periods[:, start : start + FRAME].astype(np.complex64)
+    """The middle LEAD_IN + FRAME samples of (frames, samples)."""
+    start = (periods.shape[1] - LEAD_IN - FRAME) // 2
+    return periods[:, start : start + LEAD_IN + FRAME].astype(np.complex64)
 
 
 def _impulses(symbols: ComplexArray) -> ComplexArray:
@@ -190,33 +193,27 @@ def _linear(points: ComplexArray) -> Modulator:
 
 
 def _oqpsk(frames: int, rng: np.random.Generator) -> ComplexArray:
-    """QPSK of 8 samples a bit whose Q changes a little after I: nearly square pulses, and gaps."""
-    width, flatness, offset = (
+    """Nearly square bits with gaps between them on I and, a little later, on Q."""
+    spacing, width, flatness, offset = (
         _uniform(bounds, frames, rng)
-        for bounds in (SOURCES.oqpsk_pulse, SOURCES.oqpsk_flatness, SOURCES.oqpsk_offset)
+        for bounds in (
+            SOURCES.oqpsk_spacing,
+            SOURCES.oqpsk_pulse,
+            SOURCES.oqpsk_flatness,
+            SOURCES.oqpsk_offset,
+        )
     )
-    turn = 2j * np.pi * _bins()
-    gain = _flat_half_sine(width, flatness) * np.exp(-turn * _uniform((0.0, 16.0), frames, rng))
-    arms = [_every_other_symbol(frames, rng) * gain for _ in range(2)]
-    spectrum = arms[0] + 1j * arms[1] * np.exp(-turn * offset)
-    return _crop(fft.ifft(spectrum, axis=1))
+    # counted from before the first bit, so that a delayed arm starts with a whole one too
+    time = np.arange(LEAD_IN + FRAME) + spacing * (1 + rng.uniform(0.0, 1.0, (frames, 1)))
 
+    def arm(time: FloatArray) -> FloatArray:
+        bit = np.floor(time / spacing).astype(np.int64)
+        phase = np.minimum((time - bit * spacing) / width, 1.0)
+        signs = rng.choice([-1.0, 1.0], (frames, FRAME // SAMPLES_PER_SYMBOL))
+        pulse: FloatArray = np.sin(np.pi * phase).clip(0.0) ** flatness
+        return np.take_along_axis(signs, bit, axis=1) * pulse
 
-def _every_other_symbol(frames: int, rng: np.random.Generator) -> ComplexArray:
-    """Spectrum (frames, PERIOD) of random signs spaced two symbols apart."""
-    spacing = 2 * SAMPLES_PER_SYMBOL
-    signs = rng.choice([-1.0, 1.0], (frames, PERIOD // spacing))
-    once: ComplexArray = fft.fft(signs, axis=1)
-    return np.tile(once, (1, spacing))
-
-
-def _flat_half_sine(width: FloatArray, power: FloatArray) -> ComplexArray:
-    """Spectrum (frames, PERIOD) of sin(pi t / width)^power, sampled finely enough for a delay."""
-    time = np.arange(0, 2 * SAMPLES_PER_SYMBOL, 1 / PULSE_OVERSAMPLING)
-    inside = (time > 0) & (time < width)
-    pulse = np.where(inside, np.sin(np.pi * time / width).clip(1e-9) ** power, 0.0)
-    spectrum: ComplexArray = fft.fft(pulse, PERIOD * PULSE_OVERSAMPLING, axis=1)
-    return np.concatenate([spectrum[:, : PERIOD // 2], spectrum[:, -(PERIOD // 2) :]], axis=1)
+    return (arm(time) + 1j * arm(time - offset)).astype(np.complex64)
 
 
 def _gmsk(frames: int, rng: np.random.Generator) -> ComplexArray:
@@ -277,7 +274,7 @@ def _am_dsb_wc(frames: int, rng: np.random.Generator) -> ComplexArray:
 
 
 def _am_ssb_sc(frames: int, rng: np.random.Generator) -> ComplexArray:
-    return _crop(1 + _analytic(message(frames, rng)))
+    return _crop(1 + _analytic(message(frames, rng)) / np.sqrt(2))
 
 
 def _am_ssb_wc(frames: int, rng: np.random.Generator) -> ComplexArray:

@@ -15,9 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import UserError
-from pipeline.radio import synthetic
 from pipeline.radio.modulations import FRAME, MODULATIONS
-from pipeline.radio.synthetic import SNRS_DB, Frames
+from pipeline.radio.synthetic import SNRS_DB, Frames, Generator, cells
 
 CELLS = len(MODULATIONS) * len(SNRS_DB)
 PUBLISHED_FRAMES_PER_CELL = 4096
@@ -71,7 +70,7 @@ def split_frames(frames_per_cell: int, seed: int) -> Split:
 
 
 def write_synthetic(
-    path: Path, frames_per_cell: int, seed: int, advance: Callable[[int], None]
+    path: Path, frames_per_cell: int, generator: Generator, advance: Callable[[int], None]
 ) -> None:
     """Generate a set into ``path``; ``advance(frames)`` is called after every piece.
 
@@ -84,13 +83,13 @@ def write_synthetic(
         z = file.create_dataset("Z", (total, 1), np.int64)
         file.attrs["synthetic"] = True
         file.attrs["frames_per_cell"] = frames_per_cell
-        file.attrs["seed"] = seed
+        file.attrs["seed"] = generator.seed
         file.attrs["classes"] = json.dumps(MODULATIONS)
-        file.attrs["parameters"] = json.dumps(synthetic.parameters())
-        for cell, (label, snr_db) in enumerate(synthetic.cells()):
+        file.attrs["parameters"] = json.dumps(generator.parameters())
+        for cell, (label, snr_db) in enumerate(cells()):
             for start, stop in _pieces(frames_per_cell, PIECE):
                 rows = slice(cell * frames_per_cell + start, cell * frames_per_cell + stop)
-                x[rows] = synthetic.cell_frames(label, snr_db, start, stop, seed)
+                x[rows] = generator.cell(label, snr_db, start, stop)
                 y[rows] = np.eye(len(MODULATIONS), dtype=np.int64)[label]
                 z[rows] = snr_db
                 advance(stop - start)

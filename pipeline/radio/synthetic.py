@@ -5,13 +5,13 @@ networks trained on the real set, so accuracy on it says nothing about accuracy 
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.radio.channel import CHANNEL, receive
+from pipeline.radio.channel import CHANNEL, ChannelParameters, receive
 from pipeline.radio.modulations import FRAME, MODULATIONS, MODULATORS, SOURCES
 
 SNRS_DB: tuple[int, ...] = tuple(range(-20, 32, 2))
@@ -21,33 +21,54 @@ BATCH = 64
 """Frames made at once. Cells are divided at multiples of it, whoever asks for how many frames,
 since every batch has its own seed."""
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Counted up whenever the same seed gives other frames."""
 
 Frames = NDArray[np.float32]
 
 
-def synthesise(label: int, snr_db: NDArray[np.floating], rng: np.random.Generator) -> Frames:
+def synthesise(
+    label: int,
+    snr_db: NDArray[np.floating],
+    rng: np.random.Generator,
+    channel: ChannelParameters = CHANNEL,
+) -> Frames:
     """Frames (n, 1024, 2) float32 of class ``label``, one for each SNR in ``snr_db`` (n,)."""
-    received = receive(MODULATORS[MODULATIONS[label]](len(snr_db), rng), snr_db, rng)
+    signal = MODULATORS[MODULATIONS[label]](len(snr_db), rng)
+    received = receive(signal, snr_db, rng, channel)
     return received.view(np.float32).reshape(len(snr_db), FRAME, 2)
 
 
-def cell_frames(label: int, snr_db: int, start: int, stop: int, seed: int) -> Frames:
-    """Frames ``start`` to ``stop`` of the endless cell (label, SNR) that belongs to ``seed``.
+@dataclass(frozen=True)
+class Generator:
+    """An endless set: any number of frames in each cell, determined by ``seed`` and ``channel``."""
 
-    The result does not depend on how a cell is divided into calls.
-    """
-    first = start // BATCH
-    last = -(-stop // BATCH)
-    batches = [_batch(label, snr_db, index, seed) for index in range(first, last)]
-    return np.concatenate(batches)[start - first * BATCH : stop - first * BATCH]
+    seed: int
+    channel: ChannelParameters = CHANNEL
 
+    def cell(self, label: int, snr_db: int, start: int, stop: int) -> Frames:
+        """Frames ``start`` to ``stop`` of the cell (label, SNR).
 
-def _batch(label: int, snr_db: int, index: int, seed: int) -> Frames:
-    """Batch ``index`` of a cell, from a random stream of its own."""
-    sequence = np.random.SeedSequence([seed, label, SNRS_DB.index(snr_db), index])
-    return synthesise(label, np.full(BATCH, float(snr_db)), np.random.default_rng(sequence))
+        The result does not depend on how a cell is divided into calls.
+        """
+        first = start // BATCH
+        last = -(-stop // BATCH)
+        batches = [self._batch(label, snr_db, index) for index in range(first, last)]
+        return np.concatenate(batches)[start - first * BATCH : stop - first * BATCH]
+
+    def _batch(self, label: int, snr_db: int, index: int) -> Frames:
+        """Batch ``index`` of a cell, from a random stream of its own."""
+        sequence = np.random.SeedSequence([self.seed, label, SNRS_DB.index(snr_db), index])
+        snrs_db = np.full(BATCH, float(snr_db))
+        return synthesise(label, snrs_db, np.random.default_rng(sequence), self.channel)
+
+    def parameters(self) -> dict[str, object]:
+        """Everything, apart from the seed, that the frames depend on."""
+        return {
+            "generator_version": GENERATOR_VERSION,
+            "sources": asdict(SOURCES),
+            "channel": asdict(self.channel),
+        }
 
 
 def cells() -> Iterator[tuple[int, int]]:
@@ -68,12 +89,3 @@ def sample_frames(count: int, seed: int) -> tuple[Frames, NDArray[np.int64], NDA
     chosen = every[np.concatenate(rounds)[:count]]
     frames = [synthesise(int(label), np.array([float(snr)]), rng)[0] for label, snr in chosen]
     return np.stack(frames), chosen[:, 0], chosen[:, 1]
-
-
-def parameters() -> dict[str, object]:
-    """Everything, apart from the seed, that the frames depend on."""
-    return {
-        "generator_version": GENERATOR_VERSION,
-        "sources": asdict(SOURCES),
-        "channel": asdict(CHANNEL),
-    }

@@ -1,13 +1,16 @@
 """Make the data set, or take the one that the configuration names."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.core.cli import run_alone
-from pipeline.core.config import Config
+from pipeline.core.config import Config, Data
 from pipeline.core.progress import progress
 from pipeline.core.stage import Stage, StageContext
+from pipeline.radio.channel import CHANNEL
 from pipeline.radio.radioml import CELLS, link, open_radioml, write_synthetic
+from pipeline.radio.synthetic import Generator
 
 SET = "set.hdf5"
 
@@ -19,7 +22,12 @@ def run(context: StageContext) -> None:
         link(context.out / SET, Path(data.path))
         return
     with progress("data", CELLS * data.frames_per_cell, "frames") as shown:
-        write_synthetic(context.out / SET, data.frames_per_cell, data.seed, shown.advance)
+        write_synthetic(context.out / SET, data.frames_per_cell, generator(data), shown.advance)
+
+
+def generator(data: Data) -> Generator:
+    """The synthetic set that the configuration describes."""
+    return Generator(data.seed, replace(CHANNEL, delay_spread=data.delay_spread))
 
 
 def check(out: Path) -> None:
@@ -33,7 +41,8 @@ def folder(config: Config) -> Path:
     data = config.data
     if data.path:
         return Path("data") / f"linked_{Path(data.path).stem}"
-    return Path("data") / f"synthetic_{data.frames_per_cell}_{data.seed}"
+    echoes = f"_delay{data.delay_spread:g}" if data.delay_spread else ""
+    return Path("data") / f"synthetic_{data.frames_per_cell}_{data.seed}{echoes}"
 
 
 STAGE = Stage(

@@ -16,7 +16,7 @@ from pipeline.radio.fidelity import (
     recognise,
 )
 from pipeline.radio.modulations import MODULATIONS
-from pipeline.radio.synthetic import SNRS_DB, cell_frames
+from pipeline.radio.synthetic import SNRS_DB, Generator
 
 SURE = (
     *("OOK", "8ASK", "BPSK", "QPSK", "8PSK", "16APSK", "32APSK", "16QAM"),
@@ -32,7 +32,7 @@ def test_frames_are_numbered_as_in_radioml() -> None:
     cell = cells[2 * 26 + 4]
     assert set(data.labels(cell)) == {2}
     assert set(data.snrs_db(cell)) == {-12}
-    assert np.array_equal(data.frames(cell), cell_frames(2, -12, 0, 3, 5))
+    assert np.array_equal(data.frames(cell), Generator(5).cell(2, -12, 0, 3))
 
 
 def perfect() -> Predictions:

@@ -8,6 +8,7 @@ from pipeline.radio.channel import unit_power
 from pipeline.radio.modulations import (
     CONSTELLATIONS,
     FRAME,
+    LEAD_IN,
     MODULATIONS,
     MODULATORS,
     SAMPLES_PER_SYMBOL,
@@ -42,7 +43,7 @@ def test_the_order_is_that_of_radioml() -> None:
 @pytest.mark.parametrize("name", MODULATIONS)
 def test_a_modulator_gives_finite_frames_that_depend_on_its_stream(name: str) -> None:
     signal = modulated(name)
-    assert signal.shape == (FRAMES, FRAME)
+    assert signal.shape == (FRAMES, LEAD_IN + FRAME)
     assert signal.dtype == np.complex64
     assert np.isfinite(signal).all()
     assert (signal == modulated(name)).all()
@@ -61,7 +62,7 @@ def test_a_pulse_occupies_its_band_and_fills_it(name: str) -> None:
 
 def test_a_signal_off_its_carrier_is_found_out() -> None:
     edge = (1 + SOURCES.roll_off[1]) / (2 * SAMPLES_PER_SYMBOL)
-    moved = modulated("QPSK") * np.exp(2j * np.pi * 0.08 * np.arange(FRAME))
+    moved = modulated("QPSK") * np.exp(2j * np.pi * 0.08 * np.arange(LEAD_IN + FRAME))
     assert power_within(moved, -edge, edge) < 0.9
 
 

@@ -12,7 +12,7 @@ from pipeline.core.errors import UserError
 from pipeline.radio import synthetic
 from pipeline.radio.modulations import MODULATIONS
 from pipeline.radio.radioml import CELLS, link, open_radioml, split_frames, write_synthetic
-from pipeline.radio.synthetic import SNRS_DB, cell_frames
+from pipeline.radio.synthetic import SNRS_DB, Generator
 
 FRAMES_PER_CELL = 3
 
@@ -40,7 +40,7 @@ def made(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("small_batches")
 def test_a_written_set_is_in_order_and_says_how_it_was_made(tmp_path: Path) -> None:
     path, counts = tmp_path / "set.hdf5", []
-    write_synthetic(path, FRAMES_PER_CELL, 7, counts.append)
+    write_synthetic(path, FRAMES_PER_CELL, Generator(7), counts.append)
     total = CELLS * FRAMES_PER_CELL
     assert sum(counts) == total
     with h5py.File(path) as file:
@@ -56,14 +56,14 @@ def test_a_written_set_is_in_order_and_says_how_it_was_made(tmp_path: Path) -> N
         assert data.attributes["seed"] == 7
         assert data.labels(number).tolist() == [5]
         assert data.snrs_db(number).tolist() == [-12]
-        assert (data.frames(number) == cell_frames(5, -12, 1, 2, 7)).all()
+        assert (data.frames(number) == Generator(7).cell(5, -12, 1, 2)).all()
 
 
 @pytest.mark.usefixtures("small_batches")
 def test_two_runs_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthetic, "cells", lambda: [(0, -20), (23, 30)])
     for name in ("a", "b"):
-        write_synthetic(tmp_path / name, FRAMES_PER_CELL, 7, lambda _: None)
+        write_synthetic(tmp_path / name, FRAMES_PER_CELL, Generator(7), lambda _: None)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

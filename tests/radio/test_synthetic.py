@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.radio.modulations import MODULATIONS
-from pipeline.radio.synthetic import BATCH, SNRS_DB, cell_frames, sample_frames, synthesise
+from pipeline.radio.synthetic import BATCH, SNRS_DB, Generator, sample_frames, synthesise
 
 SEED = 11
 
@@ -14,20 +14,20 @@ SEED = 11
 @pytest.mark.parametrize("name", ["OOK", "FM", "OQPSK"])
 def test_a_cell_does_not_depend_on_how_it_is_divided(name: str) -> None:
     label, count = MODULATIONS.index(name), 2 * BATCH + 5
-    whole = cell_frames(label, 10, 0, count, SEED)
+    whole = Generator(SEED).cell(label, 10, 0, count)
     borders = [0, 3, BATCH, BATCH + 1, count]
-    pieces = [cell_frames(label, 10, a, b, SEED) for a, b in itertools.pairwise(borders)]
+    pieces = [Generator(SEED).cell(label, 10, a, b) for a, b in itertools.pairwise(borders)]
     assert (whole == np.concatenate(pieces)).all()
-    assert (whole[:4] == cell_frames(label, 10, 0, 4, SEED)).all()
+    assert (whole[:4] == Generator(SEED).cell(label, 10, 0, 4)).all()
 
 
 def test_every_cell_batch_and_seed_is_another() -> None:
-    first = cell_frames(3, 10, 0, 1, SEED)
+    first = Generator(SEED).cell(3, 10, 0, 1)
     others = [
-        cell_frames(3, 10, BATCH, BATCH + 1, SEED),
-        cell_frames(3, 12, 0, 1, SEED),
-        cell_frames(4, 10, 0, 1, SEED),
-        cell_frames(3, 10, 0, 1, SEED + 1),
+        Generator(SEED).cell(3, 10, BATCH, BATCH + 1),
+        Generator(SEED).cell(3, 12, 0, 1),
+        Generator(SEED).cell(4, 10, 0, 1),
+        Generator(SEED + 1).cell(3, 10, 0, 1),
     ]
     for other in others:
         assert (first != other).any()
