@@ -55,6 +55,9 @@ class Network(Section):
     weight_scale: Literal["channel", "tensor"] = Field(
         "channel", description="one weight step for each output channel, or one a layer"
     )
+    weight_scale_rounding: Literal["up", "nearest"] = Field(
+        "up", description="which power of two a weight step becomes"
+    )
 
     @field_validator("frame_length")
     @classmethod
@@ -85,8 +88,45 @@ class Train(Section):
 
     epochs: int = Field(10, ge=1, description="passes over the training split")
     batch_size: int = Field(128, ge=2, description="frames in a step")
-    learning_rate: float = Field(0.002, gt=0, le=1, description="highest learning rate")
+    learning_rate: float = Field(0.003, gt=0, le=1, description="highest learning rate")
+    schedule: Literal["cosine", "plateau"] = Field(
+        "cosine", description="learning rate: one cosine, or halved where accuracy stops rising"
+    )
+    patience: int = Field(
+        4, ge=1, description="epochs without a better accuracy that plateau waits for"
+    )
     seed: Seed = Field(1, description="seed of the initial weights and of the order of frames")
+
+
+class Prune(Section):
+    """Pruning. p, n, threshold, patience and epochs are those of the A(MC) Team's paper."""
+
+    method: Literal["none", "imp", "fmp"] = Field(
+        "none", description="iterative magnitude pruning, without (imp) or with feedback (fmp)"
+    )
+    granularity: Literal["unstructured", "structured", "structured+unstructured"] = Field(
+        "unstructured", description="single weights, or outputs of layers, which then shrink"
+    )
+    criterion: float = Field(
+        0.941, gt=0, le=1, description="validation accuracy that a round has to reach"
+    )
+    criterion_of: Literal["unpruned", "absolute"] = Field(
+        "unpruned", description="whether criterion is a share of the unpruned network's accuracy"
+    )
+    share: float = Field(0.2, gt=0, lt=1, description="p: share of what remains that is cut")
+    divisor: float = Field(2.0, gt=1, description="n: what p is divided by after a failed round")
+    threshold: float = Field(0.05, gt=0, lt=1, description="fmp ends where p is below it")
+    structured_threshold: float = Field(
+        0.01, gt=0, lt=1, description="the same for structured pruning, which starts at p / n"
+    )
+    patience: int = Field(15, ge=1, description="epochs in which a round has to reach criterion")
+    epochs: int = Field(50, ge=1, description="epochs of each granularity, at most")
+    batch_size: int = Field(128, ge=2, description="frames in a step")
+    learning_rate: float = Field(0.001, gt=0, le=1, description="highest rate within a round")
+    seed: Seed = Field(1, description="seed of the order of frames")
+    start: PathText = Field(
+        "", description="weights to prune (a state dict); empty: those of make train"
+    )
 
 
 class Export(Section):
@@ -128,6 +168,7 @@ class Config(BaseModel):
     network: Network = Network()
     data: Data = Data()
     train: Train = Train()
+    prune: Prune = Prune()
     export: Export = Export()
     hardware: Hardware = Hardware()
     verify: Verify = Verify()

@@ -127,6 +127,8 @@ def run_command(command: Command, build: Build) -> None:
         for needed in in_order(command.needs, build.find):
             _update(needed, build, force=False)
         inputs = {name: build.target(build.find(name)) for name in command.needs}
+        used = {name: build.folder / name for name in command.uses}
+        inputs |= {name: folder for name, folder in used.items() if (folder / NAME).is_file()}
         command.run(CommandContext(build.config, build.model_dir, inputs))
 
 

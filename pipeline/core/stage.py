@@ -87,6 +87,8 @@ class Stage:
 class Command:
     """A command that runs after some stages and has no outputs to keep: `make ship`.
 
+    It takes the outputs of the stages it `uses` where they exist, without running them.
+
     Its module exposes it as `COMMAND`.
     """
 
@@ -94,3 +96,4 @@ class Command:
     summary: str
     needs: tuple[str, ...]
     run: Callable[[CommandContext], None]
+    uses: tuple[str, ...] = ()

@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qonnx.util.inference_cost import inference_cost
+from torch import nn
+
+from pipeline.network.vgg10 import NetworkShape
+from pipeline.network.widths import CONV_BLOCKS
 
 BASELINE_BIT_OPERATIONS = 807_699_904
 BASELINE_WEIGHT_BITS = 1_244_936
@@ -36,3 +40,17 @@ def cost_of(graph: Path, nonzeros: dict[str, int], weights: dict[str, int]) -> C
     """Cost of an exported QONNX file by qonnx's own analysis, discounting zero weights."""
     total = inference_cost(str(graph), discount_sparsity=True)["total_cost"]
     return Cost(int(total["total_bops"]), int(total["total_mem_w_bits"]), nonzeros, weights)
+
+
+def counted_cost(model: nn.Module, network: NetworkShape) -> Cost:
+    """The same cost of a VGG10 in PyTorch, counted from its weights' codes, without an export."""
+    nonzeros, weights, operations = {}, {}, 0
+    layers = [(name, m) for name, m in model.named_children() if hasattr(m, "quant_weight")]
+    for i, (name, layer) in enumerate(layers):
+        codes = layer.quant_weight().int()
+        nonzeros[name], weights[name] = int(codes.count_nonzero()), codes.numel()
+        positions = network.frame_length >> i if i < CONV_BLOCKS else 1
+        bits = network.activation_bits if i else network.input_bits
+        operations += nonzeros[name] * positions * bits * network.weight_bits
+    weight_bits = sum(nonzeros.values()) * network.weight_bits
+    return Cost(operations, weight_bits, nonzeros, weights)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.network.norm_pool_quantize import NormPoolQuantize
-from pipeline.network.vgg10 import CONV_BLOCKS, DENSE_BLOCKS
+from pipeline.network.widths import CONV_BLOCKS, DENSE_BLOCKS
 
 
 class Convolution(torch.autograd.Function):

@@ -7,7 +7,7 @@ with `==`. Each factory returns an injector class, which Brevitas instantiates o
 """
 
 import torch
-from brevitas.core.function_wrapper.ops_ste import CeilSte
+from brevitas.core.function_wrapper.ops_ste import CeilSte, RoundSte
 from brevitas.inject import ExtendedInjector
 from brevitas.inject.enum import ScalingImplType
 from brevitas.nn import QuantReLU
@@ -20,7 +20,7 @@ from brevitas.quant.fixed_point import (
 from brevitas.quant.scaled_int import (
     Int8ActPerTensorFloatMinMaxInit,
     Int8WeightPerTensorFloat,
-    Uint8ActPerTensorFloat,
+    Uint8ActPerTensorFloatMaxInit,
 )
 from torch import nn
 
@@ -30,9 +30,16 @@ INPUT_RANGE = 2.0
 """I and Q are clipped to -2..2 (the challenge's choice; frames have a standard deviation of 1)."""
 
 ACTIVATION_RANGE_START = 2.0**1.5
-"""Where a power-of-two activation range starts to be learned. BatchNorm's output starts as N(0, 1)
-and the range in use is the next power of two, 4; the start lies midway between two powers (in the
+"""Where an activation range starts to be learned, BatchNorm's output being N(0, 1) at first. It is
+a constant, not taken from statistics of the first batches, so that training needs no special first
+phase. A power-of-two range is the next power, 4; the start lies midway between two powers (in the
 logarithm, which is what is learned), so that the first steps of training do not flip it."""
+
+ROUNDINGS = {"up": CeilSte, "nearest": RoundSte}
+"""How the logarithm of a weight range becomes an integer: no weight clipped; or a range that is
+closer on average, in which the largest weights may be clipped, by a factor of at most sqrt(2)."""
+
+SMALLEST_SCALE = 2.0**-12
 
 
 class DeadScaleError(RuntimeError):
@@ -63,8 +70,9 @@ def float_weight(bits: int) -> Quantizer:
 def float_activation(bits: int) -> Quantizer:
     """Unsigned activation codes, one learned float scale a layer."""
 
-    class FloatActivation(Uint8ActPerTensorFloat):
+    class FloatActivation(Uint8ActPerTensorFloatMaxInit):
         bit_width = bits
+        max_val = ACTIVATION_RANGE_START
 
     return FloatActivation
 
@@ -81,30 +89,31 @@ def power_of_two_input(bits: int) -> Quantizer:
     return PowerOfTwoInput
 
 
-def power_of_two_weight(bits: int) -> Quantizer:
-    """Narrow signed weight codes, one scale a layer: 2^ceil(log2 max |w|) / 2^(bits-1)."""
+def power_of_two_weight(bits: int, rounding: str) -> Quantizer:
+    """Narrow signed weight codes, one scale a layer: 2^r(log2 max |w|) / 2^(bits-1).
+
+    r is one of ROUNDINGS.
+    """
 
     class PowerOfTwoWeight(Int8WeightPerTensorFixedPoint):
         bit_width = bits
+        restrict_value_float_to_int_impl = ROUNDINGS[rounding]
 
     return PowerOfTwoWeight
 
 
-def power_of_two_channel_weight(bits: int) -> Quantizer:
+def power_of_two_channel_weight(bits: int, rounding: str) -> Quantizer:
     """The same with one scale an output channel."""
 
     class PowerOfTwoChannelWeight(Int8WeightPerChannelFixedPoint):
         bit_width = bits
+        restrict_value_float_to_int_impl = ROUNDINGS[rounding]
 
     return PowerOfTwoChannelWeight
 
 
 def power_of_two_activation(bits: int) -> Quantizer:
-    """Unsigned activation codes, scale 2^ceil(t) / 2^bits with t learned.
-
-    The range starts at a constant, not from statistics of the first batches: so the scale is a
-    power of two at every moment, and training needs no special first phase.
-    """
+    """Unsigned activation codes, scale 2^ceil(t) / 2^bits with t learned."""
 
     class PowerOfTwoActivation(Uint8ActPerTensorFixedPointMaxInit):
         bit_width = bits
@@ -123,9 +132,17 @@ def activation_scales(model: nn.Module) -> dict[str, float]:
     }
 
 
-def assert_power_of_two_scales(model: nn.Module, smallest: float = 2.0**-12) -> None:
-    """Raise `DeadScaleError` where an activation scale is no power of two, or has collapsed."""
+def assert_usable_scales(model: nn.Module) -> None:
+    """Raise `DeadScaleError` where an activation scale has collapsed or is not a number."""
+    for name, scale in activation_scales(model).items():
+        if not SMALLEST_SCALE <= scale < float("inf"):
+            raise DeadScaleError(f"{name}: activation scale {scale!r} is not usable")
+
+
+def assert_power_of_two_scales(model: nn.Module) -> None:
+    """Raise `DeadScaleError` where an activation scale is not a usable power of two."""
+    assert_usable_scales(model)
     for name, scale in activation_scales(model).items():
         mantissa, _ = torch.frexp(torch.tensor(scale, dtype=torch.float64))
-        if not (scale >= smallest and float(mantissa) == 0.5):
-            raise DeadScaleError(f"{name}: activation scale {scale!r} is not a usable power of two")
+        if float(mantissa) != 0.5:
+            raise DeadScaleError(f"{name}: activation scale {scale!r} is not a power of two")

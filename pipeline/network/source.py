@@ -13,9 +13,14 @@ from torch import nn
 from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.network.chain import Chain
-from pipeline.network.checkpoint import load_weights
+from pipeline.network.checkpoint import (
+    load_state_dict_by_position,
+    load_weights,
+    read_state_dict,
+)
 from pipeline.network.shipped import WEIGHTS, shipped_weights
 from pipeline.network.vgg10 import build_vgg10
+from pipeline.network.widths import Widths
 
 GRAPH = "network.onnx"
 
@@ -54,9 +59,23 @@ def _existing(path: str, key: str) -> Path:
 
 
 def load_network(config: Config, weights: Path) -> nn.Sequential:
-    """The configured network in evaluation mode with the weights of a file."""
+    """The configured network in evaluation mode with the weights of a file.
+
+    Raises UserError where the file is of a network of another shape.
+    """
     model = build_vgg10(config.network)
     load_weights(model, weights)
+    return model.eval()
+
+
+def load_own_network(config: Config, weights: Path) -> nn.Sequential:
+    """As `load_network`, but with layers as wide as our own pruning has left them."""
+    state = read_state_dict(weights)
+    try:
+        model = build_vgg10(config.network, Widths.of_state(state))
+    except KeyError:
+        return load_network(config, weights)  # which says what is missing
+    load_state_dict_by_position(model, state, weights)
     return model.eval()
 
 

@@ -15,9 +15,8 @@ from torch import nn
 
 from pipeline.network import quantizers
 from pipeline.network.quantizers import Quantizer
+from pipeline.network.widths import CONV_BLOCKS, DENSE_BLOCKS, Widths
 
-CONV_BLOCKS = 7
-DENSE_BLOCKS = 2
 INPUT_CHANNELS = 2
 KERNEL = 3
 
@@ -25,8 +24,9 @@ KERNEL = 3
 class NetworkShape(Protocol):
     """What a network is built from; `pipeline.core.config` provides it from ``[network]``.
 
-    ``scales`` is "float" or "power_of_two"; ``weight_scale`` is "channel" or "tensor" and counts
-    for power-of-two networks only. ``frame_length`` is a multiple of 2^7.
+    ``scales`` is "float" or "power_of_two"; ``weight_scale`` ("channel" or "tensor") and
+    ``weight_scale_rounding`` ("up" or "nearest") count for power-of-two networks only.
+    ``frame_length`` is a multiple of 2^7.
     """
 
     @property
@@ -47,6 +47,8 @@ class NetworkShape(Protocol):
     def scales(self) -> str: ...
     @property
     def weight_scale(self) -> str: ...
+    @property
+    def weight_scale_rounding(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,25 @@ class QuantizerSet:
     activation: Quantizer
 
 
-def build_vgg10(network: NetworkShape) -> nn.Sequential:
-    """An untrained VGG10.
+def build_vgg10(network: NetworkShape, widths: Widths | None = None) -> nn.Sequential:
+    """An untrained VGG10; ``widths`` are those of the description unless given.
 
     Input (N, 2, frame_length) float32, output (N, classes) logits. Modules in order, by name:
     input; conv0, norm0, act0, pool0, ... pool6; flatten; dense7, norm7, act7; dense8, norm8,
     act8; dense9. Their positions are those of the published state dicts.
     """
+    widths = widths or Widths.uniform(network.filters, network.dense)
     kinds = quantizer_set(network)
     layers: OrderedDict[str, nn.Module] = OrderedDict(input=kinds.input)
     channels = INPUT_CHANNELS
-    for i in range(CONV_BLOCKS):
-        layers |= _conv_block(i, channels, network.filters, kinds)
-        channels = network.filters
+    for i, filters in enumerate(widths.filters):
+        layers |= _conv_block(i, channels, filters, kinds)
+        channels = filters
     layers["flatten"] = nn.Flatten()
     features = channels * (network.frame_length >> CONV_BLOCKS)
-    for i in range(CONV_BLOCKS, CONV_BLOCKS + DENSE_BLOCKS):
-        layers |= _dense_block(i, features, network.dense, kinds)
-        features = network.dense
+    for i, outputs in enumerate(widths.dense, start=CONV_BLOCKS):
+        layers |= _dense_block(i, features, outputs, kinds)
+        features = outputs
     layers[f"dense{CONV_BLOCKS + DENSE_BLOCKS}"] = QuantLinear(
         features,
         network.classes,
@@ -101,8 +104,10 @@ def quantizer_set(network: NetworkShape) -> QuantizerSet:
             last_weight=weight,
             activation=quantizers.float_activation(network.activation_bits),
         )
-    per_tensor = quantizers.power_of_two_weight(network.weight_bits)
-    per_channel = quantizers.power_of_two_channel_weight(network.weight_bits)
+    per_tensor = quantizers.power_of_two_weight(network.weight_bits, network.weight_scale_rounding)
+    per_channel = quantizers.power_of_two_channel_weight(
+        network.weight_bits, network.weight_scale_rounding
+    )
     return QuantizerSet(
         input=QuantIdentity(act_quant=quantizers.power_of_two_input(network.input_bits)),
         hidden_weight=per_channel if network.weight_scale == "channel" else per_tensor,

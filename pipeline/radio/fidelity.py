@@ -22,7 +22,7 @@ from pipeline.core.quiet import quiet_libraries
 from pipeline.core.tables import print_table
 from pipeline.network.metrics import HIGH_SNR_DB, Predictions, share
 from pipeline.network.source import load_network
-from pipeline.network.training import predict
+from pipeline.network.trainer import predict
 from pipeline.radio.modulations import MODULATIONS
 from pipeline.radio.synthetic import SNRS_DB, Frames, Generator
 

@@ -4,6 +4,7 @@ X (N, 1024, 2) float32 frames of I and Q; Y (N, 24) int64 one-hot class; Z (N, 1
 ordered by class, then SNR -20..30 dB in steps of 2, with equally many frames in every cell.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,7 +28,9 @@ SMALLEST_CELL = 3
 """Frames in a cell that give each split one."""
 
 PIECE = 256
-"""Frames written at once (2 MiB)."""
+"""Frames written or read at once (2 MiB)."""
+LARGEST_GAP = 4
+"""Frames that are read without need rather than reading twice."""
 LABELS_AT_ONCE = 65536
 """Rows of Y and Z checked at once."""
 
@@ -135,13 +138,26 @@ class RadioMl:
         Raises UserError where a frame is not finite.
         """
         order = np.argsort(numbers)
+        ascending = numbers[order]
         frames = np.empty((len(numbers), FRAME, 2), np.float32)
-        frames[order] = self._x[numbers[order]]
+        for start, stop in _stretches(ascending):
+            first = ascending[start]
+            stretch = self._x[first : ascending[stop - 1] + 1]
+            frames[order[start:stop]] = stretch[ascending[start:stop] - first]
         finite = np.isfinite(frames).all(axis=(1, 2))
         if not finite.all():
             number = int(numbers[int(np.argmin(finite))])
             raise _broken(self._path, f"frame {number} of X holds NaN or infinity")
         return frames
+
+
+def _stretches(ascending: Indices) -> Iterator[tuple[int, int]]:
+    """Divide frame numbers into stretches that are read at once, with the few between them."""
+    gaps = np.flatnonzero(np.diff(ascending) > LARGEST_GAP) + 1
+    borders = [0, *gaps, len(ascending)]
+    for start, stop in itertools.pairwise(borders):
+        for first, last in _pieces(stop - start, PIECE):
+            yield start + first, start + last
 
 
 @contextmanager

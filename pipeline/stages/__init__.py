@@ -8,7 +8,7 @@ from types import ModuleType
 
 from pipeline.core.stage import Command, Stage
 
-STAGES = ("data", "train", "freeze", "export", "lower", "fold", "codegen", "verify-rtlsim")
+STAGES = ("data", "train", "prune", "freeze", "export", "lower", "fold", "codegen", "verify-rtlsim")
 COMMANDS = ("ship",)
 
 

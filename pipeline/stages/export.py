@@ -23,7 +23,7 @@ from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.network.cost import Cost, cost_of
 from pipeline.network.freezing import freeze_chain
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
-from pipeline.network.source import GRAPH, WEIGHTS, load_network
+from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
 from pipeline.stages import freeze
 
 REPORT = "report.json"
@@ -37,7 +37,7 @@ def run(context: StageContext) -> None:
         graph_file = given
     else:
         graph_file = context.scratch / GRAPH
-        network = load_network(context.config, frozen / "source" / WEIGHTS)
+        network = load_own_network(context.config, frozen / "source" / WEIGHTS)
         with busy("exporting"):
             export_network(network, (1, model.channels, model.positions), graph_file)
     graph = load_qonnx(graph_file)

@@ -22,7 +22,15 @@ from pipeline.network.certificate import canonicalise, certify, has_power_of_two
 from pipeline.network.chain import Chain
 from pipeline.network.freezing import Arithmetic, Frozen, float32_codes, float64_codes, freeze_chain
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
-from pipeline.network.source import GRAPH, WEIGHTS, Source, find_source, load_network, write_norms
+from pipeline.network.source import (
+    GRAPH,
+    WEIGHTS,
+    Source,
+    find_source,
+    load_network,
+    load_own_network,
+    write_norms,
+)
 
 MODEL = "integer_model.npz"
 CERTIFICATE = "certificate.json"
@@ -43,7 +51,8 @@ def run(context: StageContext) -> None:
 
 def _freeze_torch(context: StageContext, source: Source) -> tuple[Frozen, dict[str, object]]:
     """Brevitas weights; power-of-two networks are canonicalised first."""
-    model = load_network(context.config, source.file)
+    load = load_network if source.kind == "checkpoint" else load_own_network
+    model = load(context.config, source.file)
     chain = read_brevitas(model, context.config.network.frame_length)
     if not has_power_of_two_scales(chain):
         frozen = freeze_chain(chain, float64_codes)
@@ -149,7 +158,7 @@ STAGE = Stage(
     summary="turn the trained network into integers: weights, thresholds, certificate",
     sections=("network", "export"),
     needs=(),
-    uses=("train",),
+    uses=("prune", "train"),
     model_files=(WEIGHTS,),
     outputs=(MODEL, CERTIFICATE, REPORT, "source/"),
     run=run,

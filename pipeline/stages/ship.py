@@ -1,5 +1,6 @@
 """Copy trained weights and their metrics from the build into `models/NAME`."""
 
+from pipeline.core.errors import UserError
 from pipeline.core.paths import shown
 from pipeline.core.progress import say
 from pipeline.core.stage import Command, CommandContext
@@ -7,14 +8,18 @@ from pipeline.network.shipped import ship
 
 
 def run(context: CommandContext) -> None:
-    """Ship, and say which files were written."""
-    for path in ship(context.inputs["train"], context.model_dir):
+    """Ship what is newest of pruned and trained weights, and say which files were written."""
+    if not context.inputs:
+        raise UserError("there is nothing to ship yet", "build", "make train, or make prune")
+    source = next(iter(context.inputs.values()))
+    for path in ship(source, context.model_dir):
         say(f"wrote {shown(path)}")
 
 
 COMMAND = Command(
     name="ship",
-    summary="copy trained weights and metrics from the build into models/NAME",
-    needs=("train",),
+    summary="copy pruned or trained weights and metrics from the build into models/NAME",
+    needs=(),
+    uses=("prune", "train"),
     run=run,
 )

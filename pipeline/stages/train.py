@@ -9,10 +9,12 @@ from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.core.stage import Stage, StageContext
 from pipeline.network.checkpoint import read_state_dict, save_atomically
+from pipeline.network.curves import keep_curves
 from pipeline.network.record import training_record
 from pipeline.network.shipped import METRICS, WEIGHTS
-from pipeline.network.training import predict, train
-from pipeline.network.vgg10 import build_vgg10
+from pipeline.network.trainer import Splits, predict
+from pipeline.network.training import train
+from pipeline.network.vgg10 import build_vgg10, initialise
 from pipeline.radio.modulations import FRAME, MODULATIONS
 from pipeline.radio.radioml import open_radioml, split_frames
 from pipeline.stages.data import SET
@@ -23,28 +25,25 @@ def run(context: StageContext) -> None:
     config = context.config
     check_trainable(config)
     model = build_vgg10(config.network)
+    initialise(model, config.train.seed)
     with open_radioml(context.inputs["data"] / SET) as data:
         split = split_frames(data.frames_per_cell, config.data.seed)
-        trained = train(model, data, split.train, split.validation, config.train, context.work)
+        splits = Splits(data, split.train, split.validation)
+        trained = train(model, splits, config.train, context.work)
         predictions = {
             "train": predict(model, data, split.train),
             "validation": predict(model, data, split.validation),
             "test": predict(model, data, split.test),
         }
-        record = training_record(config, data.attributes, trained, predictions)
+        record = training_record(config, data.attributes, model, trained, predictions)
     save_atomically(model.state_dict(), context.out / WEIGHTS)
     write_json(context.out / METRICS, record)
+    keep_curves(context.work, context.out)
 
 
 def check_trainable(config: Config) -> None:
-    """Raise UserError for a network that does not go with the data or with this trainer."""
+    """Raise UserError for a network that does not go with the data."""
     network = config.network
-    if network.scales != "power_of_two":
-        raise UserError(
-            f"networks with {network.scales} scales are compiled, but not trained",
-            "network.scales",
-            'CHECKPOINT=file.pth for trained weights, or scales = "power_of_two"',
-        )
     shape = (network.frame_length, network.classes)
     if shape != (FRAME, len(MODULATIONS)):
         raise UserError(
@@ -65,10 +64,10 @@ STAGE = Stage(
     summary="train the network, quantization-aware; resumes after a kill",
     sections=("network", "data", "train"),
     needs=("data",),
-    outputs=("weights.pt", "metrics.json"),
+    outputs=("weights.pt", "metrics.json", "tensorboard/"),
     run=run,
     check=check,
-    version=1,
+    version=2,
 )
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pipeline.core.tables import print_table
 from pipeline.dataflow import integer_model
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.network.brevitas_reader import read_brevitas
-from pipeline.network.source import GRAPH, WEIGHTS, load_network
+from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
 from pipeline.stages import codegen, freeze
 from pipeline.verify import pytorch
 from pipeline.verify.compare import LayerResult, compare, require_equal
@@ -74,7 +74,7 @@ def _pytorch_rung(
     if (folder / "source" / GRAPH).is_file():
         return []
     started = time.monotonic()
-    network = load_network(context.config, folder / "source" / WEIGHTS)
+    network = load_own_network(context.config, folder / "source" / WEIGHTS)
     chain = read_brevitas(network, model.positions)
     certified = json.loads((folder / freeze.CERTIFICATE).read_text())["certified"]
     entering = pytorch.input_codes(network, chain, frames)

@@ -32,7 +32,7 @@ def _vgg10(**keys: Any) -> Callable[[], nn.Sequential]:
 def _other() -> nn.Sequential:
     """What VGG10 has not: an even kernel and one of 5, signed codes, a bias instead of BatchNorm,
     a pool with a remainder, a layer without one, logits without a bias."""
-    weight, activation = power_of_two_weight(4), power_of_two_activation(3)
+    weight, activation = power_of_two_weight(4, "up"), power_of_two_activation(3)
     signed = QuantIdentity(act_quant=power_of_two_input(5))
     torch.manual_seed(3)
     model = nn.Sequential(
@@ -43,7 +43,7 @@ def _other() -> nn.Sequential:
             act0=signed,
             pool0=nn.MaxPool1d(3),
             conv1=QuantConv1d(
-                4, 6, 4, padding=1, bias=True, weight_quant=power_of_two_channel_weight(4)
+                4, 6, 4, padding=1, bias=True, weight_quant=power_of_two_channel_weight(4, "up")
             ),
             act1=QuantReLU(act_quant=activation),
             flatten=nn.Flatten(),

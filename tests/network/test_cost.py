@@ -5,16 +5,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from pipeline.core.config import Config
 from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.checkpoint import load_weights
-from pipeline.network.cost import Cost, cost_of
+from pipeline.network.cost import Cost, cost_of, counted_cost
 from pipeline.network.vgg10 import build_vgg10
 from pipeline.stages.export import export_network
 from tests.network.exported import exported
-from tests.small import LENGTH
+from tests.small import LENGTH, settled, small_network
 
 NONZEROS = {  # of the weights that the A(MC) Team left
     "conv0": 194,
@@ -48,6 +49,8 @@ def test_published_networks_cost_what_was_published(
     cost = cost_of(tmp_path / "network.onnx", {}, {})
     assert (cost.bit_operations, cost.weight_bits) == (operations, weight_bits)
     assert f"{cost.normalised:.6f}" == normalised
+    counted = counted_cost(model, Config.from_dict({"network": keys}).network)
+    assert (counted.bit_operations, counted.weight_bits) == (operations, weight_bits)
     blocks = read_brevitas(model, 1024).blocks
     nonzeros = {block.name: int(np.count_nonzero(block.weights)) for block in blocks}
     assert sum(nonzeros.values()) * bits == weight_bits
@@ -73,3 +76,18 @@ def test_a_pruned_weight_costs_nothing(tmp_path: Path) -> None:
     after = cost_of(tmp_path / "network.onnx", {}, {})
     assert before.weight_bits - after.weight_bits == 4
     assert before.bit_operations - after.bit_operations == 4 * 4 * (LENGTH // 4)
+
+
+@pytest.mark.parametrize("bits", [(4, 4, 4), (8, 3, 5)])
+def test_counting_weights_gives_the_cost_of_the_exported_graph(
+    bits: tuple[int, int, int], tmp_path: Path
+) -> None:
+    keys = dict(zip(("input_bits", "weight_bits", "activation_bits"), bits, strict=True))
+    network = small_network(**keys)
+    model = settled(network)
+    with torch.no_grad():
+        model.conv2.weight[:, 1:] = 0
+    export_network(model, (1, 2, LENGTH), tmp_path / "network.onnx")
+    counted = counted_cost(model, network)
+    assert cost_of(tmp_path / "network.onnx", counted.nonzeros, counted.weights) == counted
+    assert counted.nonzeros["conv2"] <= counted.weights["conv2"] / 4

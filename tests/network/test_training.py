@@ -12,16 +12,9 @@ from torch import nn
 from pipeline.core.config import Config
 from pipeline.network.light import LightPath, PoolAndQuantize
 from pipeline.network.quantizers import activation_scales
-from pipeline.network.training import (
-    BEST,
-    CHECKPOINT,
-    DivergedError,
-    predict,
-    rate_factor,
-    train,
-    turn,
-)
-from pipeline.network.vgg10 import build_vgg10
+from pipeline.network.trainer import DivergedError, Splits, predict, shuffled, turn
+from pipeline.network.training import BEST, CHECKPOINT, plateau_factor, rate_factor, train
+from pipeline.network.vgg10 import build_vgg10, initialise
 
 LENGTH = 128
 CONFIG = Config.from_dict(
@@ -64,14 +57,16 @@ class Tones:
         return 10 + 2 * (numbers % 2)
 
 
-READS_PER_EPOCH = len(TRAIN) // 32 + 1
+READS_PER_EPOCH = 2
+"""The training split, all of which fits into memory, and the validation split."""
 
 
 def trained(work: Path, data: Tones | None = None, **plan: Any) -> nn.Sequential:
     """The network after training in ``work``, from whatever is there."""
     model = build_vgg10(CONFIG.network)
     changed = CONFIG.train.model_copy(update=plan)
-    train(model, data or Tones(), TRAIN, VALIDATION, changed, work)
+    initialise(model, changed.seed)
+    train(model, Splits(data or Tones(), TRAIN, VALIDATION), changed, work)
     return model
 
 
@@ -82,7 +77,10 @@ def same_weights(one: nn.Sequential, other: nn.Sequential) -> bool:
 
 def same_ends(one: Path, other: Path) -> bool:
     """Whether two trainings have the same weights after their last step, the best or not."""
-    ends = [torch.load(work / CHECKPOINT, weights_only=True)["model"] for work in (one, other)]
+    ends = [
+        torch.load(work / CHECKPOINT, weights_only=True)["trainer"]["model"]
+        for work in (one, other)
+    ]
     return all(torch.equal(value, ends[1][key]) for key, value in ends[0].items())
 
 
@@ -196,7 +194,7 @@ def test_two_runs_are_equal_and_another_seed_is_not(tmp_path: Path) -> None:
     assert not same_weights(first, trained(other, seed=5))
 
 
-@pytest.mark.parametrize("reads", [0, 3, READS_PER_EPOCH - 1, READS_PER_EPOCH, READS_PER_EPOCH + 4])
+@pytest.mark.parametrize("reads", range(2 * READS_PER_EPOCH))
 def test_a_killed_run_ends_as_an_unbroken_one(reads: int, tmp_path: Path) -> None:
     whole, work = work_folder(tmp_path, "unbroken"), work_folder(tmp_path, "killed")
     unbroken = trained(whole)
@@ -211,9 +209,9 @@ def test_a_run_that_loses_the_optimizers_state_is_found_out(tmp_path: Path) -> N
     whole, work = work_folder(tmp_path, "unbroken"), work_folder(tmp_path, "killed")
     trained(whole)
     with pytest.raises(Killed):
-        trained(work, Tones(reads_left=READS_PER_EPOCH + 4))
+        trained(work, Tones(reads_left=READS_PER_EPOCH + 1))
     state = torch.load(work / CHECKPOINT, weights_only=True)
-    for moments in state["optimizer"]["state"].values():
+    for moments in state["trainer"]["optimizer"]["state"].values():
         moments["exp_avg"].zero_()
     torch.save(state, work / CHECKPOINT)
     trained(work)
@@ -251,3 +249,32 @@ def test_turning_keeps_magnitudes_and_angles_between_samples() -> None:
     assert np.abs(np.abs(ratio) - 1).max() < 1e-5
     assert np.abs(ratio - ratio[:, :1]).max() < 1e-4
     assert len(np.unique(ratio[:, 0])) == len(frames)
+
+
+def test_a_plateau_halves_the_rate_where_accuracy_stands_still() -> None:
+    assert plateau_factor([], 2) == 1.0
+    assert plateau_factor([0.1, 0.2, 0.2], 2) == 1.0
+    assert plateau_factor([0.1, 0.2, 0.2, 0.1], 2) == 0.5
+    assert plateau_factor([0.1, 0.2, 0.2, 0.1, 0.3, 0.3], 2) == 0.5
+    assert plateau_factor([0.1, 0.2, 0.2, 0.1, 0.1, 0.1], 2) == 0.25
+
+
+def test_a_plateau_trains(tmp_path: Path) -> None:
+    work = work_folder(tmp_path, "a")
+    model = trained(work, epochs=8, schedule="plateau", patience=1)
+    assert predict(model, Tones(), VALIDATION).correct.mean() > 0.9
+
+
+@pytest.mark.parametrize("count", [10, 1000])
+def test_shuffling_in_chunks_keeps_every_frame(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set larger than the pool: each pool holds whole runs of the file, from all over it."""
+    monkeypatch.setattr("pipeline.network.trainer.POOL", 100)
+    monkeypatch.setattr("pipeline.network.trainer.RUN", 5)
+    numbers = 3 * np.arange(count)
+    order = shuffled(numbers, np.random.default_rng(1))
+    assert sorted(order) == list(numbers)
+    assert (order != numbers).any()
+    if count > 100:
+        pools = order.reshape(-1, 100)
+        assert all(len(set(pool // 15)) == 20 for pool in pools)
+        assert all(np.ptp(pool) > count for pool in pools)

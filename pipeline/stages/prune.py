@@ -1,0 +1,88 @@
+"""Prune the trained network, and measure what each round reaches."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipeline.core.atomic import write_json
+from pipeline.core.cli import run_alone
+from pipeline.core.config import Config
+from pipeline.core.errors import UserError
+from pipeline.core.stage import Stage, StageContext
+from pipeline.network.checkpoint import read_state_dict, save_atomically
+from pipeline.network.curves import keep_curves
+from pipeline.network.pruning import prune
+from pipeline.network.record import pruning_record
+from pipeline.network.shipped import METRICS, WEIGHTS
+from pipeline.network.source import load_own_network
+from pipeline.network.trainer import Splits, predict, validation_accuracy
+from pipeline.radio.radioml import open_radioml, split_frames
+from pipeline.stages.data import SET
+from pipeline.stages.train import check_trainable
+
+
+def run(context: StageContext) -> None:
+    """Prune, resuming where an earlier run was stopped; write weights and metrics."""
+    config, plan = context.config, context.config.prune
+    if plan.method == "none":
+        raise UserError(
+            "no method of pruning is chosen", "prune.method", 'SET="prune.method=fmp"   (or imp)'
+        )
+    check_trainable(config)
+    start = start_weights(context)
+    model = load_own_network(config, start)
+    with open_radioml(context.inputs["data"] / SET) as data:
+        split = split_frames(data.frames_per_cell, config.data.seed)
+        splits = Splits(data, split.train, split.validation)
+        unpruned = validation_accuracy(model, splits)
+        criterion = plan.criterion * (unpruned if plan.criterion_of == "unpruned" else 1.0)
+        pruned = prune(model, config.network, splits, criterion, plan, context.work)
+        predictions = {
+            name: predict(pruned.model, data, numbers)
+            for name, numbers in (("validation", split.validation), ("test", split.test))
+        }
+        record = pruning_record(config, data.attributes, start, pruned, predictions)
+    save_atomically(pruned.model.state_dict(), context.out / WEIGHTS)
+    write_json(context.out / METRICS, record)
+    keep_curves(context.work, context.out)
+
+
+def start_weights(context: StageContext) -> Path:
+    """The file of the weights to prune. Raises UserError where there is none."""
+    named = context.config.prune.start
+    if named and not Path(named).is_file():
+        raise UserError(f"there is no such file: {named}", "prune.start", "check the path")
+    if named:
+        return Path(named)
+    if "train" not in context.inputs:
+        raise UserError(
+            "there is no trained network to prune", "build", "make train, or prune.start"
+        )
+    return context.inputs["train"] / WEIGHTS
+
+
+def check(out: Path) -> None:
+    """The weights can be read back. Raises UserError where they cannot."""
+    read_state_dict(out / WEIGHTS)
+
+
+def sources(config: Config) -> Mapping[str, Path]:
+    """The weights to start from, where they are named."""
+    return {"start": Path(config.prune.start)} if config.prune.start else {}
+
+
+STAGE = Stage(
+    name="prune",
+    summary="prune the trained network while it meets a criterion; resumes after a kill",
+    sections=("network", "data", "prune"),
+    needs=("data",),
+    uses=("train",),
+    outputs=("weights.pt", "metrics.json", "tensorboard/"),
+    run=run,
+    check=check,
+    sources=sources,
+    version=1,
+)
+
+if __name__ == "__main__":
+    sys.exit(run_alone(STAGE))
