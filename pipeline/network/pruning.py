@@ -244,7 +244,7 @@ class _Run:
     def cut_weights(self) -> None:
         """Masks grow, and what they hide becomes zero."""
         model = self.trainer.model
-        weights = {name: model.get_parameter(name) for name in prunable(model)}
+        weights = {name: model.get_parameter(name).detach().cpu() for name in prunable(model)}
         self.trainer.masks = magnitude_masks(weights, self.trainer.masks, self.state.share)
         self.trainer.apply_masks()
 

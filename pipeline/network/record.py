@@ -14,7 +14,7 @@ from torch import nn
 from pipeline.core.atomic import sha256_file
 from pipeline.core.config import Config
 from pipeline.network.cost import Cost, counted_cost
-from pipeline.network.metrics import HIGH_SNR_DB, Predictions, accuracies
+from pipeline.network.metrics import HIGH_SNR_DB, Predictions, accuracies, confusion
 from pipeline.network.pruning import Pruned
 from pipeline.network.trainer import Epoch
 from pipeline.network.training import Trained
@@ -81,6 +81,7 @@ def _common(
         "data": _data(attributes),
         "high_snr_db": HIGH_SNR_DB,
         "accuracy": {split: accuracies(result) for split, result in predictions.items()},
+        "test_confusion_high_snr": confusion(predictions["test"]),
         "cost": cost_record(counted_cost(model, config.network)),
         "versions": versions(),
     }

@@ -14,13 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
+from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.core.progress import Progress, say
 from pipeline.network.light import LightPath
 from pipeline.network.metrics import HIGH_SNR_DB, Predictions, share
 from pipeline.network.quantizers import assert_usable_scales
+from pipeline.network.workers import workers
 
 EVALUATION_BATCH = 256
 POOL = 1 << 17
@@ -69,7 +71,8 @@ class Trainer:
 
     ``masks`` maps names of parameters to tensors of 0 and 1; where it is 0 a weight stays exactly
     zero. All cells of a data set are equally large, so every epoch is balanced over classes and
-    SNRs.
+    SNRs. Where several processes train together, a batch is divided between them; the statistics
+    of BatchNorm are those of the first.
     """
 
     def __init__(self, model: nn.Sequential, splits: Splits, batch_size: int, seed: int) -> None:
@@ -77,15 +80,24 @@ class Trainer:
         self.model = model
         self.splits = splits
         self.seed = seed
-        self.batch_size = min(batch_size, len(splits.train))
-        self.steps_per_epoch = len(splits.train) // self.batch_size
-        self.frames_per_epoch = self.steps_per_epoch * self.batch_size
+        self.workers = workers()
+        self.numbers = splits.train[self.workers.rank :: self.workers.count]
+        whole_batch = min(batch_size, len(splits.train))
+        self.batch_size = max(1, whole_batch // self.workers.count)
+        self.steps_per_epoch = len(splits.train) // self.workers.count // self.batch_size
         self.masks: dict[str, Tensor] = {}
         self.renew_optimizer()
 
+    @property
+    def frames_per_epoch(self) -> int:
+        """By this process."""
+        return self.steps_per_epoch * self.batch_size
+
     def renew_optimizer(self) -> None:
         """Forget the moments; called too when parameters have been replaced by others."""
-        self.path = LightPath(self.model)
+        self.model.to(self.workers.device)
+        path = LightPath(self.model)
+        self.path = DistributedDataParallel(path) if self.workers.count > 1 else path
         self.optimizer = torch.optim.Adam(self.model.parameters())
 
     def epoch(self, number: int, rate: Callable[[float], float], shown: Progress) -> Epoch:
@@ -116,18 +128,29 @@ class Trainer:
     def _pass(self, number: int, rate: Callable[[float], float], shown: Progress) -> float:
         """The mean loss of the pass."""
         self.model.train()
-        rng = np.random.default_rng(np.random.SeedSequence([self.seed, number]))
+        rank = [self.workers.rank] if self.workers.rank else []
+        rng = np.random.default_rng(np.random.SeedSequence([self.seed, number, *rank]))
         total = 0.0
         for step, (frames, labels) in enumerate(self._batches(rng)):
             for group in self.optimizer.param_groups:
                 group["lr"] = rate(step / self.steps_per_epoch)
             total += self._step(torch.from_numpy(turn(frames, rng)), torch.from_numpy(labels))
             shown.advance(len(labels), epoch=str(number), loss=f"{total / (step + 1):.4f}")
-        return total / self.steps_per_epoch
+        return self._agree(total / self.steps_per_epoch)
+
+    def _agree(self, loss: float) -> float:
+        """Where several processes train: their mean loss, and the buffers of the first for all."""
+        if self.workers.count == 1:
+            return loss
+        for buffer in self.model.buffers():
+            distributed.broadcast(buffer, 0)
+        losses = torch.tensor(loss, dtype=torch.float64)
+        distributed.all_reduce(losses)
+        return float(losses) / self.workers.count
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], Numbers]]:
         """Frames and labels of one pass."""
-        order = shuffled(self.splits.train, rng)[: self.frames_per_epoch]
+        order = shuffled(self.numbers, rng)[: self.frames_per_epoch]
         pool = max(1, POOL // self.batch_size) * self.batch_size
         for first in range(0, len(order), pool):
             numbers = order[first : first + pool]
@@ -138,25 +161,30 @@ class Trainer:
 
     def _step(self, frames: Tensor, labels: Tensor) -> float:
         """One update; the loss before it."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(self.path(frames), labels)
-        loss.backward()
-        value = float(loss.detach())
+        value = self.gradients(frames, labels)
         if not math.isfinite(value):
             raise DivergedError(f"the loss became {value}; lower the learning rate")
         self.optimizer.step()
         self.apply_masks()
         return value
 
+    def gradients(self, frames: Tensor, labels: Tensor) -> float:
+        """Leave the gradients of a batch with the parameters; the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        device = self.workers.device
+        loss = functional.cross_entropy(self.path(frames.to(device)), labels.to(device))
+        loss.backward()
+        return float(loss.detach())
+
     @torch.no_grad()
     def apply_masks(self) -> None:
         """Set pruned weights to zero."""
         parameters = dict(self.model.named_parameters())
         for name, mask in self.masks.items():
-            parameters[name].mul_(mask)
+            parameters[name].mul_(mask.to(self.workers.device))
 
     def state(self) -> dict[str, Any]:
-        """All that `load_state` needs, in tensors of its own."""
+        """All that `load_state` needs, in tensors of its own on the CPU."""
         return copied(
             {
                 "model": self.model.state_dict(),
@@ -201,9 +229,10 @@ def predict(model: nn.Sequential, data: Frames, numbers: Numbers) -> Predictions
     """The network's classes for the frames ``numbers``, in evaluation mode."""
     model.eval()
     path = LightPath(model)
+    device = next(model.parameters()).device
     with torch.no_grad():
         predicted = [
-            path(torch.from_numpy(data.frames(batch))).argmax(1).numpy()
+            path(torch.from_numpy(data.frames(batch)).to(device)).argmax(1).cpu().numpy()
             for batch in _evaluation_batches(numbers)
         ]
     return Predictions(np.concatenate(predicted), data.labels(numbers), data.snrs_db(numbers))
@@ -220,9 +249,9 @@ def _evaluation_batches(numbers: Numbers) -> Iterator[Numbers]:
 
 
 def copied(state: Any) -> Any:
-    """A nested state with copies of its tensors."""
+    """A nested state with copies of its tensors, on the CPU."""
     if isinstance(state, Tensor):
-        return state.detach().clone()
+        return state.detach().to("cpu", copy=True)
     if isinstance(state, Mapping):
         return {key: copied(value) for key, value in state.items()}
     if isinstance(state, list):

@@ -77,6 +77,7 @@ def train(model: nn.Sequential, splits: Splits, plan: Plan, work: Path) -> Train
                 best_state = copied(model.state_dict())
             _save(trainer, history, best_state, work)
     model.load_state_dict(best_state)
+    model.to(trainer.workers.device)
     return Trained(tuple(history), best_of(history))
 
 

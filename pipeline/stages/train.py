@@ -12,9 +12,10 @@ from pipeline.network.checkpoint import read_state_dict, save_atomically
 from pipeline.network.curves import keep_curves
 from pipeline.network.record import training_record
 from pipeline.network.shipped import METRICS, WEIGHTS
-from pipeline.network.trainer import Splits, predict
+from pipeline.network.trainer import Splits, copied, predict
 from pipeline.network.training import train
 from pipeline.network.vgg10 import build_vgg10, initialise
+from pipeline.network.workers import announce
 from pipeline.radio.modulations import FRAME, MODULATIONS
 from pipeline.radio.radioml import open_radioml, split_frames
 from pipeline.stages.data import SET
@@ -22,6 +23,7 @@ from pipeline.stages.data import SET
 
 def run(context: StageContext) -> None:
     """Train, resuming where an earlier run was stopped; write weights and metrics."""
+    announce(STAGE.name, context)
     config = context.config
     check_trainable(config)
     model = build_vgg10(config.network)
@@ -36,7 +38,7 @@ def run(context: StageContext) -> None:
             "test": predict(model, data, split.test),
         }
         record = training_record(config, data.attributes, model, trained, predictions)
-    save_atomically(model.state_dict(), context.out / WEIGHTS)
+    save_atomically(copied(model.state_dict()), context.out / WEIGHTS)
     write_json(context.out / METRICS, record)
     keep_curves(context.work, context.out)
 
