@@ -145,9 +145,8 @@ def _rtlsim_rung(
             scratch=scratch,
         )
     layers = tuple(
-        compare(name, values, simulation.values[name].reshape(values.shape))
-        for name, values in wanted.items()
-        if name in _recorded(simulation, wanted)
+        compare(name, wanted[name], simulation.values[name].reshape(wanted[name].shape))
+        for name in _recorded(simulation, wanted)
     )
     output = simulation.values["output"].reshape(wanted["label"].shape)
     layers += (compare("output", wanted["label"], output),)
