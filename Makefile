@@ -4,7 +4,7 @@
 ##   make test               every test that CI runs
 ##
 ## Stages, in the order of the data; each runs what it needs first, and nothing twice:
-##   data  train             make a data set; train on it
+##   data  train  prune      make a data set; train on it; prune what was trained
 ##   freeze  export          integer weights and thresholds; the QONNX graph and its cost
 ##   lower  fold  codegen    the hardware graph; its parallelism; SystemVerilog
 ##   verify-rtlsim           Verilator against the integer model, layer by layer
@@ -19,7 +19,7 @@
 PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4
 
-STAGES := data train freeze export lower fold codegen verify-rtlsim
+STAGES := data train prune freeze export lower fold codegen verify-rtlsim
 COMMANDS := ship status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
