@@ -2,6 +2,7 @@
 ##
 ##   make verify-rtlsim      compile the shipped model and compare its RTL with PyTorch, bit by bit
 ##   make test               every test that CI runs
+##   make bench              how fast training is, against stock Brevitas
 ##
 ## Stages, in the order of the data; each runs what it needs first, and nothing twice:
 ##   data  train  prune      make a data set; train on it; prune what was trained
@@ -35,7 +36,7 @@ define require
 	@$(1) || { printf 'error: %s\nwhere: %s\n  try: %s\n' '$(2)' '$(3)' '$(4)' >&2; exit 2; }
 endef
 
-.PHONY: help setup test lint $(STAGES) $(COMMANDS)
+.PHONY: help setup test lint bench $(STAGES) $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -43,6 +44,9 @@ help:
 
 $(STAGES) $(COMMANDS): setup
 	@$(VENV)/bin/python -m pipeline $@ $(OPTIONS)
+
+bench: setup
+	@$(VENV)/bin/python -m pipeline.bench
 
 # one process a core, so one thread a process
 test: $(VENV)/.installed-dev
