@@ -3,6 +3,7 @@
 ##   make verify-rtlsim      compile the shipped model and compare its RTL with PyTorch, bit by bit
 ##   make test               every test that CI runs
 ##   make bench              how fast training is, against stock Brevitas
+##   make scales             what power-of-two scales cost in accuracy
 ##
 ## Stages, in the order of the data; each runs what it needs first, and nothing twice:
 ##   data  train  prune      make a data set; train on it; prune what was trained
@@ -36,7 +37,7 @@ define require
 	@$(1) || { printf 'error: %s\nwhere: %s\n  try: %s\n' '$(2)' '$(3)' '$(4)' >&2; exit 2; }
 endef
 
-.PHONY: help setup test lint bench $(STAGES) $(COMMANDS)
+.PHONY: help setup test lint bench scales $(STAGES) $(COMMANDS)
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +48,9 @@ $(STAGES) $(COMMANDS): setup
 
 bench: setup
 	@$(VENV)/bin/python -m pipeline.bench
+
+scales: setup
+	@$(VENV)/bin/python -m pipeline.bench.scales --model '$(MODEL)' $(ARGS)
 
 # one process a core, so one thread a process
 test: $(VENV)/.installed-dev

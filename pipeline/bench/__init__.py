@@ -1,1 +1,1 @@
-"""Benchmarks: ratios between two ways of doing the same, measured by turns in one run."""
+"""Measurements: of speed, as ratios by turns in one run, and of what a choice costs."""
