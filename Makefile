@@ -12,6 +12,8 @@
 ##   verify-rtlsim           Verilator against the integer model, layer by layer
 ##
 ## Also: setup (.venv), status (what is up to date), ship (trained weights -> models/NAME),
+##       table (what all recorded runs came to, beside published results; how to run what is missing),
+##       plots (of one model's record: build/NAME/plots/index.html),
 ##       lint, clean (the model's build folder), help
 ##
 ## Variables: MODEL=models/NAME  FRAMES=48  BOARD=pynq_z2  CHECKPOINT=file.pth  QONNX=file.onnx
@@ -22,7 +24,7 @@ PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4
 
 STAGES := data train prune freeze export lower fold codegen verify-rtlsim
-COMMANDS := ship status clean
+COMMANDS := ship table plots status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 

@@ -9,7 +9,7 @@ from types import ModuleType
 from pipeline.core.stage import Command, Stage
 
 STAGES = ("data", "train", "prune", "freeze", "export", "lower", "fold", "codegen", "verify-rtlsim")
-COMMANDS = ("ship",)
+COMMANDS = ("ship", "table", "plots")
 
 
 def find_stage(name: str) -> Stage:
