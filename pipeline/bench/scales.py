@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.atomic import write_json
+from pipeline.core.atomic import sha256_text, write_json
 from pipeline.core.cli import guarded
 from pipeline.core.config import Config, load_config
 from pipeline.core.paths import PROJECT_ROOT, shown
@@ -107,18 +107,23 @@ def report(config: Config, plan: Study, histories: Mapping[str, Any]) -> dict[st
     }
 
 
+def key(config: Config, plan: Study) -> str:
+    """Names the work folder: where anything but the seeds differs, it is another study."""
+    sections = [config.network, config.data, config.train]
+    described = [section.model_dump_json() for section in sections]
+    return sha256_text("".join([*described, f"{plan.epochs} {plan.thinning}"]))[:16]
+
+
 def run(model_dir: Path, plan: Study) -> None:
     """The study for a model's network and data set; printed, and in build/NAME/scales."""
     config = load_config(model_dir)
     check_trainable(config)
     build = Build(config, model_dir, find_stage)
     data_dir, out = run_stage("data", build), build.folder / "scales"
-    # a run with other epochs or frames is another run
-    work = out / "work" / f"{plan.epochs}_{plan.thinning}"
     with open_radioml(data_dir / SET) as data:
         split = split_frames(data.frames_per_cell, config.data.seed)
         splits = Splits(data, split.train, split.validation)
-        histories = study(config, splits, plan, work)
+        histories = study(config, splits, plan, out / "work" / key(config, plan))
     columns = ("scales", "validation accuracy", "mean", "less float")
     print_table(f"{plan.epochs} epochs, 1 of {plan.thinning} frames", columns, rows(histories))
     write_json(out / "report.json", report(config, plan, histories))

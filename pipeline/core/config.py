@@ -53,10 +53,10 @@ class Network(Section):
         "power_of_two", description="quantization steps: powers of two (exact) or any float"
     )
     weight_scale: Literal["channel", "tensor"] = Field(
-        "channel", description="one weight step for each output channel, or one a layer"
+        "tensor", description="one weight step for each output channel, or one a layer"
     )
     weight_scale_rounding: Literal["up", "nearest"] = Field(
-        "up", description="which power of two a weight step becomes"
+        "nearest", description="which power of two a weight step becomes"
     )
 
     @field_validator("frame_length")
@@ -110,8 +110,11 @@ class Prune(Section):
     criterion: float = Field(
         0.941, gt=0, le=1, description="validation accuracy that a round has to reach"
     )
-    criterion_of: Literal["unpruned", "absolute"] = Field(
-        "unpruned", description="whether criterion is a share of the unpruned network's accuracy"
+    criterion_of: Literal["unpruned", "reference", "absolute"] = Field(
+        "unpruned", description="the network that criterion is a share of, if it is a share"
+    )
+    reference: PathText = Field(
+        "", description="metrics.json of the reference: its validation accuracy counts"
     )
     share: float = Field(0.2, gt=0, lt=1, description="p: share of what remains that is cut")
     divisor: float = Field(2.0, gt=1, description="n: what p is divided by after a failed round")
@@ -127,6 +130,12 @@ class Prune(Section):
     start: PathText = Field(
         "", description="weights to prune (a state dict); empty: those of make train"
     )
+
+    @model_validator(mode="after")
+    def _reference_is_named(self) -> Self:
+        if (self.criterion_of == "reference") != bool(self.reference):
+            raise ValueError('criterion_of = "reference" goes with the path of a reference')
+        return self
 
 
 class Export(Section):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline.bench import scales
-from pipeline.bench.scales import KINDS, Study, report, rows, study
+from pipeline.bench.scales import KINDS, Study, key, report, rows, study
 from pipeline.core.config import Config
 from pipeline.network.trainer import Splits
 from tests.network.test_training import CONFIG, TRAIN, VALIDATION, Tones
@@ -57,3 +57,14 @@ def test_the_table_has_the_difference_to_float(tmp_path: Path) -> None:
         assert row[3] == f"{mean - float(table[0][2]):+.4f}"
     written = report(SETTINGS, PLAN, histories)
     assert [len(runs) for runs in written["validation_accuracy"].values()] == [2] * 5
+
+
+def test_another_setting_is_another_study() -> None:
+    """Else the checkpoints of one would be taken for those of the other."""
+    slower = SETTINGS.train.model_copy(update={"learning_rate": 0.001})
+    other = SETTINGS.model_copy(update={"train": slower})
+    keys = {key(SETTINGS, PLAN), key(other, PLAN), key(SETTINGS, Study(2, 4, (1, 2)))}
+    assert len(keys) == 3
+    assert key(SETTINGS, Study(1, 4, (9,))) == key(
+        SETTINGS, PLAN
+    )  # seeds have folders of their own
