@@ -3,9 +3,21 @@
 import hashlib
 import json
 import os
+import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pipeline.core.paths import PROJECT_ROOT
+
+HASHES = PROJECT_ROOT / "build" / ".hashes"
+HUGE = 1 << 30
+"""Bytes from which on the hash of a file that is not ours is kept: to read 21 GB takes minutes."""
+SETTLED_S = 2.0
+"""Age from which on a file's times tell its states apart, on every file system."""
+
+State = tuple[int, ...]
 
 
 def sha256_file(path: Path) -> str:
@@ -15,14 +27,31 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_once(path: Path) -> str:
-    """As `sha256_file`, but an unchanged file is read once in a run: a data set can be huge."""
+    """As `sha256_file`, but an unchanged file is read once in a run, and a huge one only once.
+
+    The system counts a file's `ctime` up with every write to it, and nobody can set it back.
+    """
     stat = path.stat()
-    return _sha256_of_state(path.resolve(), stat.st_size, stat.st_mtime_ns)
+    state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    # the clock is coarse: a file written just now could be written again without a new time
+    huge = stat.st_size >= HUGE and time.time() - stat.st_ctime > SETTLED_S
+    return (_sha256_kept if huge else _sha256_of_state)(path.resolve(), state)
 
 
 @cache
-def _sha256_of_state(path: Path, _size: int, _mtime_ns: int) -> str:
+def _sha256_of_state(path: Path, _state: State) -> str:
     return sha256_file(path)
+
+
+def _sha256_kept(path: Path, state: State) -> str:
+    """The hash that an earlier run left in HASHES for this state, or else a new one."""
+    kept = HASHES / sha256_text(canonical_json([str(path), *state]))
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    digest = _sha256_of_state(path, state)
+    with suppress(OSError):  # then it is only read again
+        write_text(kept, digest)
+    return digest
 
 
 def sha256_text(text: str) -> str:
@@ -50,11 +79,19 @@ def canonical_json(value: Any) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file atomically: a reader finds the old text or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """As `write_text`. Where it fails, as on a full disk, nothing is left beside the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    sync(temporary)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync(path.parent)
 
 

@@ -15,6 +15,7 @@ from typing import NoReturn
 from pipeline.core import help as help_texts
 from pipeline.core.config import load_config
 from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.folders import disk_errors_explained
 from pipeline.core.locks import locked
 from pipeline.core.paths import PROJECT_ROOT, shown
 from pipeline.core.progress import say
@@ -55,7 +56,8 @@ def guarded(action: Callable[[], None], *, debug: bool) -> int:
     """Turn the ways in which `action` may end into exit codes and messages."""
     signal.signal(signal.SIGTERM, _end_on_signal)
     try:
-        action()
+        with disk_errors_explained(PROJECT_ROOT):
+            action()
     except UserError as error:
         return _report(str(error), EXIT_USER, debug)
     except VerificationFailed as error:

@@ -1,5 +1,6 @@
 """Folders that come and go whole: temporaries, replacement, and what a failure leaves."""
 
+import errno
 import os
 import re
 import shutil
@@ -8,8 +9,35 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.core.atomic import sync
-from pipeline.core.errors import VerificationFailed
+from pipeline.core.errors import UserError, VerificationFailed
 from pipeline.core.tools import ToolError
+
+MAKE_ROOM = "make room there, then give the same command again"
+GET_THE_RIGHT = "get the right to read and write it, then give the same command again"
+REMEDIES = {
+    errno.ENOSPC: MAKE_ROOM,
+    errno.EDQUOT: MAKE_ROOM,
+    errno.EFBIG: MAKE_ROOM,
+    errno.EACCES: GET_THE_RIGHT,
+    errno.EROFS: GET_THE_RIGHT,
+}
+"""What to do about errors of the system that are not bugs of ours."""
+
+
+@contextmanager
+def disk_errors_explained(folder: Path) -> Iterator[None]:
+    """Make UserErrors of full disks and of files that may not be read or written.
+
+    `folder` is named where the system does not say which file it was.
+    """
+    try:
+        yield
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0)
+        if remedy is None:
+            raise
+        what = f"the disk refuses: {error.strerror}"
+        raise UserError(what, str(error.filename or folder), remedy) from error
 
 
 @contextmanager

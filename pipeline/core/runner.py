@@ -12,7 +12,13 @@ from typing import Any
 from pipeline.core.atomic import files_below, sync_tree
 from pipeline.core.config import Config
 from pipeline.core.errors import VerificationFailed
-from pipeline.core.folders import failure_kept, put_in_place, remove_leftovers, temporary
+from pipeline.core.folders import (
+    disk_errors_explained,
+    failure_kept,
+    put_in_place,
+    remove_leftovers,
+    temporary,
+)
 from pipeline.core.keys import difference, key_of, key_parts, source_hash
 from pipeline.core.locks import locked
 from pipeline.core.manifest import (
@@ -181,8 +187,8 @@ def _inputs(stage: Stage, build: Build) -> tuple[dict[str, Path], dict[str, str]
 
 def _update(stage: Stage, build: Build, *, force: bool) -> bool:
     """Rebuild a stage where that is called for; whether it was."""
-    with ExitStack() as locks:
-        target = build.target(stage)
+    target = build.target(stage)
+    with disk_errors_explained(target), ExitStack() as locks:
         if stage.folder is not None:  # other builds may share it
             locks.enter_context(locked(target.with_name(f".{target.name}.lock"), shown(target)))
         remove_leftovers(target)

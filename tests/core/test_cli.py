@@ -1,5 +1,7 @@
 """The command line: exit codes, messages, help."""
 
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +17,7 @@ from pipeline.core.runner import Build
 from pipeline.core.stage import Command, StageContext
 from pipeline.core.tools import run_tool
 from pipeline.stages import COMMANDS, STAGES, find_command, find_stage, module_name
-from tests.core.toy import DIG, DOUBLE, make_build
+from tests.core.toy import DIG, DOUBLE, changed_stage, make_build
 
 
 @pytest.fixture
@@ -86,6 +88,50 @@ def test_exit_codes(capsys, error, code, message):
     assert capsys.readouterr().err == message
     assert cli.guarded(fail, debug=True) == code
     assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOSPC, "make room"), (errno.EDQUOT, "make room"), (errno.EACCES, "get the right")],
+)
+def test_a_disk_that_refuses_is_named(toy, capsys, tmp_path, monkeypatch, number, remedy):
+    def fail(context: StageContext) -> None:
+        (context.out / "number.txt").write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    assert cli.main(["double", *toy]) == 0
+    before = (tmp_path / "build" / "toy" / "dig" / "number.txt").read_text()
+    failing = {"dig": changed_stage(DIG, run=fail)}
+    monkeypatch.setattr(cli, "find_stage", failing.__getitem__)
+    assert cli.main(["dig", *toy, "--force"]) == 2
+    what, where, last = capsys.readouterr().err.splitlines()
+    assert what == f"error: the disk refuses: {os.strerror(number)}"
+    assert where == f"where: {tmp_path}/build/toy/dig"
+    assert last.startswith(f"  try: {remedy}")
+    assert (tmp_path / "build" / "toy" / "dig" / "number.txt").read_text() == before
+    assert sorted(path.name for path in (tmp_path / "build" / "toy").iterdir()) == [
+        ".cache",
+        ".lock",
+        ".work",
+        "dig",
+        "double",
+    ]
+
+
+def test_a_file_that_may_not_be_read_is_named(capsys):
+    def fail() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/some/file")
+
+    assert cli.guarded(fail, debug=False) == 2
+    assert "\nwhere: /some/file\n" in capsys.readouterr().err
+
+
+def test_other_errors_of_the_system_are_bugs(capsys):
+    def fail() -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    assert cli.guarded(fail, debug=False) == 70
+    assert "this is a bug of amcflow" in capsys.readouterr().err
 
 
 def test_a_bug_shows_its_traceback(capsys):
