@@ -6,6 +6,7 @@ ordered by class, then SNR -20..30 dB in steps of 2, with equally many frames in
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,10 @@ LARGEST_GAP = 4
 """Frames that are read without need rather than reading twice."""
 LABELS_AT_ONCE = 65536
 """Rows of Y and Z checked at once."""
+ROW_BYTES = FRAME * 2 * 4 + len(MODULATIONS) * 8 + 8
+"""One row of X, Y and Z."""
+HEADER_BYTES = 1 << 16
+"""More than what HDF5 writes before the first row."""
 
 Indices = NDArray[np.int64]
 
@@ -77,9 +82,11 @@ def write_synthetic(
 ) -> None:
     """Generate a set into ``path``; ``advance(frames)`` is called after every piece.
 
-    The generator's parameters and the seed are attributes of the file.
+    The generator's parameters and the seed are attributes of the file. Raises OSError before
+    anything is generated where the disk is too full for all of it.
     """
     total = CELLS * frames_per_cell
+    _take_room(path, total * ROW_BYTES + HEADER_BYTES)  # which opening for writing gives back
     with h5py.File(path, "w") as file:
         x = file.create_dataset("X", (total, FRAME, 2), np.float32)
         y = file.create_dataset("Y", (total, len(MODULATIONS)), np.int64)
@@ -89,6 +96,7 @@ def write_synthetic(
         file.attrs["seed"] = generator.seed
         file.attrs["classes"] = json.dumps(MODULATIONS)
         file.attrs["parameters"] = json.dumps(generator.parameters())
+        _take_room(path, total * ROW_BYTES)
         for cell, (label, snr_db) in enumerate(cells()):
             for start, stop in _pieces(frames_per_cell, PIECE):
                 rows = slice(cell * frames_per_cell + start, cell * frames_per_cell + stop)
@@ -98,11 +106,22 @@ def write_synthetic(
                 advance(stop - start)
 
 
+def _take_room(path: Path, size: int) -> None:
+    """Make a file at least ``size`` bytes long, and have the disk keep room for all of them.
+
+    HDF5 cannot close a file that the disk has no room for, and then takes the process down.
+    """
+    with path.open("ab") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
 def link(path: Path, existing: Path) -> None:
     """Make ``path`` a set whose data are those of the file ``existing``, without copying them."""
-    with h5py.File(path, "w") as file:
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:  # in memory
         for name in ("X", "Y", "Z"):
             file[name] = h5py.ExternalLink(str(existing.resolve()), name)
+        file.flush()
+        path.write_bytes(file.id.get_file_image())
 
 
 def _pieces(total: int, size: int) -> Iterator[tuple[int, int]]:
@@ -135,20 +154,35 @@ class RadioMl:
     def frames(self, numbers: Indices) -> Frames:
         """Frames (n, 1024, 2) float32 in the order of ``numbers``, which may repeat none.
 
-        Raises UserError where a frame is not finite.
+        Raises UserError where a frame is not finite or cannot be read.
         """
         order = np.argsort(numbers)
         ascending = numbers[order]
         frames = np.empty((len(numbers), FRAME, 2), np.float32)
-        for start, stop in _stretches(ascending):
-            first = ascending[start]
-            stretch = self._x[first : ascending[stop - 1] + 1]
-            frames[order[start:stop]] = stretch[ascending[start:stop] - first]
-        finite = np.isfinite(frames).all(axis=(1, 2))
-        if not finite.all():
-            number = int(numbers[int(np.argmin(finite))])
-            raise _broken(self._path, f"frame {number} of X holds NaN or infinity")
+        with _readable(self._path):
+            for start, stop in _stretches(ascending):
+                first = ascending[start]
+                stretch = self._x[first : ascending[stop - 1] + 1]
+                frames[order[start:stop]] = stretch[ascending[start:stop] - first]
+        self._check_finite(frames, numbers)
         return frames
+
+    def _check_finite(self, frames: Frames, numbers: Indices) -> None:
+        """Raise UserError for a frame that is not; in pieces, since frames may be a gigabyte."""
+        for start, stop in _pieces(len(frames), PIECE):
+            finite = np.isfinite(frames[start:stop]).all(axis=(1, 2))
+            if not finite.all():
+                number = numbers[start + int(np.argmin(finite))]
+                raise _broken(self._path, f"frame {number} of X holds NaN or infinity")
+
+    def check_frames(self, advance: Callable[[int], None]) -> None:
+        """Read every frame once, in order; ``advance(frames)`` is called after every piece.
+
+        Raises UserError for the first frame that is not finite or cannot be read.
+        """
+        for start, stop in _pieces(len(self), PIECE):
+            self.frames(np.arange(start, stop))
+            advance(stop - start)
 
 
 def _stretches(ascending: Indices) -> Iterator[tuple[int, int]]:
@@ -162,20 +196,41 @@ def _stretches(ascending: Indices) -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def open_radioml(path: Path) -> Iterator[RadioMl]:
-    """Open a set for reading after a check of its layout.
+    """Open a set, or the file that it is a link to, after a check of its layout and its labels.
 
     Raises UserError where the file is missing, truncated, of other shapes or out of order.
     """
+    path = _followed(path)
+    with _opened(path) as file:
+        with _readable(path):
+            _check_shapes(file, path)
+            _check_order(file, path)
+        yield RadioMl(file, path)
+
+
+def _followed(path: Path) -> Path:
+    """The file that a set made by `link` stands for; any other set's own file."""
+    with _opened(path) as file, _readable(path):
+        x = file.get("X", getlink=True)
+        return Path(x.filename) if isinstance(x, h5py.ExternalLink) else path
+
+
+def _opened(path: Path) -> h5py.File:
     try:
-        file = h5py.File(path, "r")
+        return h5py.File(path, "r")
     except FileNotFoundError as error:
         raise UserError("there is no data set", str(path), "make data") from error
     except OSError as error:
         raise _broken(path, f"not a whole HDF5 file ({error})") from error
-    with file:
-        _check_shapes(file, path)
-        _check_order(file, path)
-        yield RadioMl(file, path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file where HDF5 finds, while reading, that it is damaged."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError) as error:
+        raise _broken(path, f"HDF5 cannot read it ({error})") from error
 
 
 def _check_shapes(file: h5py.File, path: Path) -> None:
@@ -193,23 +248,39 @@ def _check_shapes(file: h5py.File, path: Path) -> None:
         raise _broken(path, f"X, Y and Z have different lengths: {sorted(counts)}")
     if file["X"].dtype != np.float32:
         raise _broken(path, f"X holds {file['X'].dtype}, expected float32")
+    for name in ("Y", "Z"):
+        if not np.issubdtype(file[name].dtype, np.integer):
+            raise _broken(path, f"{name} holds {file[name].dtype}, expected int64")
     if min(counts) == 0 or min(counts) % CELLS:
         raise _broken(path, f"{min(counts)} frames are not {CELLS} cells of equal size")
 
 
 def _check_order(file: h5py.File, path: Path) -> None:
-    """Every label and SNR is where class-then-SNR order has it."""
+    """Every row of Y is one-hot, and every label and SNR where class-then-SNR order has it."""
     total = len(file["Y"])
     per_cell = total // CELLS
     for start, stop in _pieces(total, LABELS_AT_ONCE):
         cell = np.arange(start, stop) // per_cell
-        labels = np.eye(len(MODULATIONS), dtype=np.int64)[cell // len(SNRS_DB)]
-        snrs_db = np.asarray(SNRS_DB)[cell % len(SNRS_DB)]
-        good = (file["Y"][start:stop] == labels).all(axis=1)
-        good &= file["Z"][start:stop, 0] == snrs_db
+        hot, snrs_db = file["Y"][start:stop], file["Z"][start:stop, 0]
+        expected = (cell // len(SNRS_DB), np.asarray(SNRS_DB)[cell % len(SNRS_DB)])
+        good = (hot == np.eye(len(MODULATIONS), dtype=np.int64)[expected[0]]).all(axis=1)
+        good &= snrs_db == expected[1]
         if not good.all():
-            number = start + int(np.argmin(good))
-            raise _broken(path, f"frame {number} is out of order: class, then SNR, is expected")
+            row = int(np.argmin(good))
+            wanted = _cell_name(expected[0][row], expected[1][row])
+            raise _broken(path, _what_is_wrong(start + row, hot[row], snrs_db[row], wanted))
+
+
+def _what_is_wrong(number: int, hot: Indices, snr_db: int, wanted: str) -> str:
+    """Why a row of Y and Z is not the ``wanted`` one."""
+    if sorted(hot) != [0] * (len(hot) - 1) + [1]:
+        return f"row {number} of Y is not one-hot"
+    found = _cell_name(int(np.argmax(hot)), snr_db)
+    return f"frame {number} is out of order (class, then SNR): {found}, expected {wanted}"
+
+
+def _cell_name(label: int, snr_db: int) -> str:
+    return f"{MODULATIONS[label]} at {snr_db} dB"
 
 
 def _broken(path: Path, what: str) -> UserError:

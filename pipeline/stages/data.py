@@ -19,10 +19,17 @@ def run(context: StageContext) -> None:
     """Write the set in RadioML's layout; an existing file is checked and linked, not copied."""
     data = context.config.data
     if data.path:
+        check_values(Path(data.path))
         link(context.out / SET, Path(data.path))
         return
     with progress("data", CELLS * data.frames_per_cell, "frames") as shown:
         write_synthetic(context.out / SET, data.frames_per_cell, generator(data), shown.advance)
+
+
+def check_values(path: Path) -> None:
+    """Read all of a file once. Raises UserError for the first thing that is wrong with it."""
+    with open_radioml(path) as data, progress("checking", len(data), "frames") as shown:
+        data.check_frames(shown.advance)
 
 
 def generator(data: Data) -> Generator:

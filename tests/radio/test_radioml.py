@@ -1,7 +1,7 @@
 """RadioML's HDF5 layout, its split, and what is said of files that break it."""
 
 import json
-from collections.abc import Callable
+import tracemalloc
 from pathlib import Path
 
 import h5py
@@ -13,8 +13,7 @@ from pipeline.radio import synthetic
 from pipeline.radio.modulations import MODULATIONS
 from pipeline.radio.radioml import CELLS, link, open_radioml, split_frames, write_synthetic
 from pipeline.radio.synthetic import SNRS_DB, Generator
-
-FRAMES_PER_CELL = 3
+from tests.radio.noise_set import BROKEN, FRAMES_PER_CELL, NOT_FINITE, write_noise_set, written
 
 
 @pytest.fixture
@@ -25,16 +24,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Path:
-    """A file of the right layout whose frames are noise: quick to make."""
-    path = tmp_path / "set.hdf5"
-    rng = np.random.default_rng(1)
-    total = CELLS * FRAMES_PER_CELL
-    cell = np.arange(total) // FRAMES_PER_CELL
-    with h5py.File(path, "w") as file:
-        file["X"] = rng.standard_normal((total, 1024, 2), dtype=np.float32)
-        file["Y"] = np.eye(24, dtype=np.int64)[cell // 26]
-        file["Z"] = np.array(SNRS_DB)[cell % 26][:, None]
-    return path
+    """A file of the right layout."""
+    return write_noise_set(tmp_path / "set.hdf5")
 
 
 @pytest.mark.usefixtures("small_batches")
@@ -81,9 +72,22 @@ def test_a_linked_set_reads_as_the_original(made: Path, tmp_path: Path) -> None:
     with open_radioml(made) as original, open_radioml(tmp_path / "link.hdf5") as linked:
         numbers = np.array([0, 17])
         assert (original.frames(numbers) == linked.frames(numbers)).all()
+    written("X", 5, np.nan)(made)
+    with open_radioml(tmp_path / "link.hdf5") as linked, pytest.raises(UserError) as caught:
+        linked.frames(np.array([5]))
+    assert caught.value.where == str(made)
     made.unlink()
-    with pytest.raises(UserError, match="'X'"), open_radioml(tmp_path / "link.hdf5"):
+    with pytest.raises(UserError) as caught, open_radioml(tmp_path / "link.hdf5"):
         pass
+    assert caught.value.where == str(made)
+
+
+def test_a_linked_set_has_the_attributes_of_the_original(made: Path, tmp_path: Path) -> None:
+    with h5py.File(made, "r+") as file:
+        file.attrs["synthetic"] = True
+    link(tmp_path / "link.hdf5", made)
+    with open_radioml(tmp_path / "link.hdf5") as linked:
+        assert linked.attributes == {"synthetic": True}
 
 
 def published_test_frames(frames_per_cell: int) -> list[int]:
@@ -123,54 +127,38 @@ def test_cells_too_small_to_split_are_refused() -> None:
         split_frames(2, 2018)
 
 
-def replace(name: str, values: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
-    def change(path: Path) -> None:
-        with h5py.File(path, "r+") as file:
-            changed = values(file[name][:])
-            del file[name]
-            file[name] = changed
-
-    return change
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def swap_two_rows(rows: np.ndarray) -> np.ndarray:
-    rows[[5, 26 * FRAMES_PER_CELL]] = rows[[26 * FRAMES_PER_CELL, 5]]
-    return rows
-
-
-def without_labels(path: Path) -> None:
-    with h5py.File(path, "r+") as file:
-        del file["Y"]
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (cut, "not a whole HDF5 file"),
-        (lambda path: path.write_text("frames"), "not a whole HDF5 file"),
-        (Path.unlink, "there is no data set"),
-        (without_labels, "no data set 'Y'"),
-        (replace("X", lambda x: x[:, :512]), r"X has shape \(1872, 512, 2\)"),
-        (replace("X", lambda x: x.astype(np.float64)), "X holds float64"),
-        (replace("X", lambda x: x[:-1]), "different lengths"),
-        (replace("Y", lambda y: y[:, :11]), r"Y has shape \(1872, 11\)"),
-        (replace("Y", swap_two_rows), "frame 5 is out of order"),
-        (replace("Z", lambda z: z + 1), "frame 0 is out of order"),
-    ],
-)
-def test_a_broken_file_is_named_with_what_is_wrong(
-    made: Path, spoil: Callable[[Path], None], message: str
-) -> None:
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_is_named_with_what_is_wrong(made: Path, kind: str) -> None:
+    spoil, message = BROKEN[kind]
     with open_radioml(made):
         pass
     spoil(made)
     with pytest.raises(UserError, match=message) as caught, open_radioml(made):
         pass
-    assert str(made) in str(caught.value)
+    assert caught.value.where == str(made)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="there is no data set"), open_radioml(tmp_path / "set"):
+        pass
+
+
+def test_a_damaged_chunk_is_found_when_it_is_read(made: Path) -> None:
+    with h5py.File(made, "r+") as file:
+        frames = file["X"][:]
+        del file["X"]
+        x = file.create_dataset("X", data=frames, chunks=(16, 1024, 2), fletcher32=True)
+        chunk = x.id.get_chunk_info(1)
+    with open_radioml(made) as data:
+        assert (data.frames(np.arange(40)) == frames[:40]).all()
+    with made.open("r+b") as raw:
+        raw.seek(chunk.byte_offset)
+        raw.write(b"damage")
+    with open_radioml(made) as data:
+        data.frames(np.arange(16))
+        with pytest.raises(UserError, match="HDF5 cannot read it") as caught:
+            data.frames(np.arange(40))
+    assert caught.value.where == str(made)
 
 
 def test_cells_of_unequal_size_are_refused(made: Path) -> None:
@@ -183,10 +171,40 @@ def test_cells_of_unequal_size_are_refused(made: Path) -> None:
         pass
 
 
-def test_a_frame_that_is_not_finite_is_named(made: Path) -> None:
-    with h5py.File(made, "r+") as file:
-        file["X"][77, 3, 1] = np.nan
+@pytest.mark.parametrize("kind", NOT_FINITE)
+def test_a_frame_that_is_not_finite_is_named(made: Path, kind: str) -> None:
+    spoil, message = NOT_FINITE[kind]
+    spoil(made)
+    counts: list[int] = []
     with open_radioml(made) as data:
         data.frames(np.array([76, 78]))
-        with pytest.raises(UserError, match="frame 77 of X"):
-            data.frames(np.array([78, 77]))
+        with pytest.raises(UserError, match=message):
+            data.frames(np.array([1870, 1871, 78, 77]))
+        with pytest.raises(UserError, match=message):
+            data.check_frames(counts.append)
+    assert sum(counts) == {"NaN": 0, "infinity": 1792}[kind]
+
+
+def test_a_check_of_all_frames_counts_them(made: Path) -> None:
+    counts: list[int] = []
+    with open_radioml(made) as data:
+        data.check_frames(counts.append)
+        assert sum(counts) == len(data)
+
+
+def test_a_large_set_is_opened_and_read_in_little_memory(tmp_path: Path) -> None:
+    path, total = tmp_path / "set.hdf5", CELLS * 256
+    cell = np.arange(total) // 256
+    with h5py.File(path, "w") as file:
+        file.create_dataset("X", (total, 1024, 2), np.float32)  # never written: needs no disk
+        file["Y"] = np.eye(24, dtype=np.int64)[cell // 26]
+        file["Z"] = np.array(SNRS_DB)[cell % 26][:, None]
+    numbers = split_frames(256, 2018).train[:4096]
+    tracemalloc.start()
+    try:
+        with open_radioml(path) as data:
+            frames = data.frames(numbers)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert frames.nbytes < peak < frames.nbytes + 64 * 2**20  # the whole set has 1,248 MiB
