@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,14 +128,16 @@ def run_stage(name: str, build: Build, *, force: bool = False) -> Path:
 
 
 def run_command(command: Command, build: Build) -> None:
-    """Bring what a command needs up to date, then run it."""
-    with locked(build.lock_file, f"the build of {build.name}"):
+    """Bring what a command needs up to date, then run it; one that takes nothing waits for none."""
+    takes_nothing = not (command.needs or command.uses)
+    held = nullcontext() if takes_nothing else locked(build.lock_file, f"the build of {build.name}")
+    with held:
         for needed in in_order(command.needs, build.find):
             _update(needed, build, force=False)
         inputs = {name: build.target(build.find(name)) for name in command.needs}
         used = {name: build.folder / name for name in command.uses}
         inputs |= {name: folder for name, folder in used.items() if (folder / NAME).is_file()}
-        command.run(CommandContext(build.config, build.model_dir, inputs))
+        command.run(CommandContext(build.config, build.model_dir, inputs, build.folder))
 
 
 def in_order(names: tuple[str, ...], find: Callable[[str], Stage]) -> list[Stage]:

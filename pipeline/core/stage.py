@@ -28,11 +28,12 @@ class StageContext:
 
 @dataclass(frozen=True)
 class CommandContext:
-    """What the `run` of a command gets: like a stage's, but it has no outputs of its own."""
+    """What the `run` of a command gets: like a stage's, with the build's folder as its place."""
 
     config: Config
     model_dir: Path
     inputs: Mapping[str, Path]
+    build: Path
 
 
 def no_check(_: Path) -> None:

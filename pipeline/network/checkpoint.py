@@ -1,6 +1,6 @@
 """Weights in files: others' state dicts, and our own resumable checkpoints."""
 
-import os
+import io
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.core.atomic import sync
+from pipeline.core.atomic import write_bytes
 from pipeline.core.errors import UserError
 
 StateDict = Mapping[str, Tensor]
@@ -74,11 +74,13 @@ def _named(key: str, names: list[str]) -> str:
 
 
 def save_atomically(value: Any, path: Path) -> None:
-    """`torch.save` such that a reader finds the earlier file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    torch.save(value, temporary)
-    sync(temporary)
-    temporary.replace(path)
+    """`torch.save` such that a reader finds the earlier file or the whole new one.
+
+    Through memory, because PyTorch's own writing hides the reason where it fails.
+    """
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    write_bytes(path, buffer.getvalue())
 
 
 def _not_a_state_dict(path: Path, reason: str) -> UserError:

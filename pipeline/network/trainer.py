@@ -157,7 +157,8 @@ class Trainer:
             frames, labels = self.splits.data.frames(numbers), self.splits.data.labels(numbers)
             for start in range(0, len(numbers), self.batch_size):
                 batch = slice(start, start + self.batch_size)
-                yield frames[batch], labels[batch]
+                yield frames[batch].copy(), labels[batch]
+            del frames  # no view of it is left, so that only one pool is in memory at a time
 
     def _step(self, frames: Tensor, labels: Tensor) -> float:
         """One update; the loss before it."""

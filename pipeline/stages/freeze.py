@@ -8,8 +8,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
 from pipeline.core.errors import VerificationFailed
@@ -20,6 +18,7 @@ from pipeline.dataflow import integer_model
 from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.certificate import canonicalise, certify, has_power_of_two_scales
 from pipeline.network.chain import Chain
+from pipeline.network.checkpoint import save_atomically
 from pipeline.network.freezing import Arithmetic, Frozen, float32_codes, float64_codes, freeze_chain
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
 from pipeline.network.source import (
@@ -65,7 +64,7 @@ def _freeze_torch(context: StageContext, source: Source) -> tuple[Frozen, dict[s
         if changed := integer_model.difference(before.model, frozen.model):
             raise VerificationFailed(f"canonicalising BatchNorm changed integers: {changed}")
         certificate = certify(frozen.chain, frozen.model, moved)
-    torch.save(model.state_dict(), context.out / "source" / WEIGHTS)
+    save_atomically(model.state_dict(), context.out / "source" / WEIGHTS)
     return frozen, certificate.as_dict()
 
 

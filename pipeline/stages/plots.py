@@ -4,14 +4,12 @@ from pathlib import Path
 
 from pipeline.core.atomic import write_bytes
 from pipeline.core.folders import put_in_place, remove_leftovers, temporary
-from pipeline.core.paths import PROJECT_ROOT, shown
+from pipeline.core.paths import shown
 from pipeline.core.progress import say
 from pipeline.core.stage import Command, CommandContext
 from pipeline.network.shipped import METRICS
 from pipeline.report.page import INDEX, plot_files
 from pipeline.report.results import read_run, recorded_runs
-
-BUILD = PROJECT_ROOT / "build"
 
 
 def run(context: CommandContext) -> None:
@@ -22,7 +20,7 @@ def run(context: CommandContext) -> None:
     recorded, skipped = recorded_runs(model.parent)
     for line in skipped:
         say(line)
-    target = BUILD / model.name / "plots"
+    target = context.build / "plots"
     replace_folder(target, plot_files(this, recorded))
     say(f"plots of {shown(source)} -> {shown(target / INDEX)}")
 

@@ -170,7 +170,6 @@ def model(tmp_path, monkeypatch) -> Path:
     """The folder of a model in a project of its own, in the current folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(cli, "Build", partial(Build, root=tmp_path))
-    monkeypatch.setattr(stage, "BUILD", tmp_path / "build")
     return record(tmp_path / "models", "toy", metrics()).parent
 
 
