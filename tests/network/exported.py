@@ -61,7 +61,7 @@ def _other() -> nn.Sequential:
 
 
 KINDS = {
-    "power of two": _vgg10(),
+    "power of two": _vgg10(weight_scale="channel", weight_scale_rounding="up"),
     "float": _vgg10(scales="float", weight_bits=3, activation_bits=5, input_bits=8),
     "two bits": _vgg10(weight_bits=2, activation_bits=2),
     "other": _other,

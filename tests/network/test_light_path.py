@@ -117,11 +117,11 @@ def test_the_light_path_has_the_codes_of_the_shipped_network(shipped: nn.Sequent
 def test_a_changed_weight_is_found_at_its_layer(
     shipped: nn.Sequential, weight: str, boundary: str
 ) -> None:
-    """The largest weight of a layer with its sign turned: all scales stay as they are."""
+    """The weights of a layer's output with their signs turned: all scales stay as they are."""
     changed = copy.deepcopy(shipped)
     weights = getattr(changed, weight).weight
     with torch.no_grad():
-        weights.flatten()[weights.abs().argmax()] *= -1
+        weights[weights.abs().flatten(1).sum(dim=1).argmax()] *= -1
     frames, _, _ = sample_frames(8, SEED)
     compared = list(results(shipped, changed, frames))
     differing = [result.name for result in compared if result.mismatches]
