@@ -14,6 +14,7 @@ from pipeline.core.runner import Build, run_command, run_stage
 from pipeline.dataflow import integer_model
 from pipeline.network.pruning import prunable
 from pipeline.network.source import load_own_network
+from pipeline.network.widths import Widths
 from pipeline.stages import find_command, find_stage
 from pipeline.stages.export import GRAPH
 from pipeline.stages.freeze import MODEL
@@ -34,6 +35,8 @@ share = 0.4
 criterion = 0.001
 criterion_of = "absolute"
 epochs = 2
+[verify]
+frames = 4
 """
 
 pytestmark = pytest.mark.slow
@@ -116,3 +119,13 @@ def test_pruned_weights_are_what_is_shipped(build: Build) -> None:
     pruned = (build.folder / "prune" / "weights.pt").read_bytes()
     assert (build.model_dir / "weights.pt").read_bytes() == pruned
     assert json.loads((build.model_dir / "metrics.json").read_text())["pruning"]["method"] == "imp"
+
+
+def test_the_shrunk_network_is_exact_in_hardware(build: Build) -> None:
+    """Layers of 4, 3, 5 ... outputs: no folding was made for these."""
+    folder = run_stage("verify-rtlsim", build)
+    report = json.loads((folder / "report.json").read_text())
+    widths = Widths.of_state(torch.load(build.folder / "prune" / "weights.pt", weights_only=True))
+    assert len(set(widths.filters)) > 1
+    assert (report["mismatches"], report["frames"]) == (0, 4)
+    assert len(report["layers"]) == 22
