@@ -18,6 +18,7 @@
 ##
 ## Variables: MODEL=models/NAME  FRAMES=48  BOARD=pynq_z2  CHECKPOINT=file.pth  QONNX=file.onnx
 ##            SET="section.key=value ..."  FORCE=1 (run the stage anyway)  PYTHON=python3.11
+##            ARGS="..." (more options of test and scales)
 ## The keys that SET knows: .venv/bin/python -m pipeline STAGE --help
 
 PYTHON ?= python3.11

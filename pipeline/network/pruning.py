@@ -171,7 +171,10 @@ class _Run:
         self.state = _State(0.0)
 
     def trainer_of(self, model: nn.Sequential) -> Trainer:
-        return Trainer(model, self.splits, self.plan.batch_size, self.plan.seed)
+        """A trainer under which what is exactly zero, having been pruned before, stays so."""
+        trainer = Trainer(model, self.splits, self.plan.batch_size, self.plan.seed)
+        trainer.masks = masks_of_zeros(model)
+        return trainer
 
     @property
     def is_done(self) -> bool:
@@ -360,18 +363,21 @@ def prunable(model: nn.Module) -> list[str]:
     ]
 
 
+def masks_of_zeros(model: nn.Module) -> dict[str, Tensor]:
+    """Masks, on the CPU, that hide the weights which are exactly zero."""
+    return {name: (model.get_parameter(name) != 0).float().cpu() for name in prunable(model)}
+
+
 @torch.no_grad()
 def magnitude_masks(
     weights: Mapping[str, Tensor], masks: Mapping[str, Tensor], share_cut: float
 ) -> dict[str, Tensor]:
     """Masks that hide a further ``share_cut`` of what ``masks`` leave, the smallest over all.
 
-    ``masks`` has the names of ``weights`` or is empty. Of equal weights the first go.
+    Both have the same names. Of equal weights the first go.
     """
     magnitudes = torch.cat([weight.abs().flatten() for weight in weights.values()])
-    alive = torch.ones_like(magnitudes)
-    if masks:
-        alive = torch.cat([masks[name].flatten() for name in weights])
+    alive = torch.cat([masks[name].flatten() for name in weights])
     remaining = int(alive.sum())
     order = torch.where(alive > 0, magnitudes, torch.inf).argsort(stable=True)
     alive[order[: round(share_cut * remaining)]] = 0

@@ -24,6 +24,8 @@ from brevitas.quant.scaled_int import (
 )
 from torch import nn
 
+from pipeline.core.errors import UserError
+
 Quantizer = type[ExtendedInjector]
 
 INPUT_RANGE = 2.0
@@ -42,8 +44,14 @@ closer on average, in which the largest weights may be clipped, by a factor of a
 SMALLEST_SCALE = 2.0**-12
 
 
-class DeadScaleError(RuntimeError):
-    """An activation scale is not a usable power of two; the message names the layer and value."""
+LOWER_THE_RATE = "lower train.learning_rate (or prune.learning_rate)"
+
+
+class DeadScaleError(UserError):
+    """An activation scale has become unusable: names the layer and the value."""
+
+    def __init__(self, what: str, layer: str) -> None:
+        super().__init__(what, layer, LOWER_THE_RATE)
 
 
 def float_input(bits: int) -> Quantizer:
@@ -136,7 +144,7 @@ def assert_usable_scales(model: nn.Module) -> None:
     """Raise `DeadScaleError` where an activation scale has collapsed or is not a number."""
     for name, scale in activation_scales(model).items():
         if not SMALLEST_SCALE <= scale < float("inf"):
-            raise DeadScaleError(f"{name}: activation scale {scale!r} is not usable")
+            raise DeadScaleError(f"activation scale {scale!r} is not usable", name)
 
 
 def assert_power_of_two_scales(model: nn.Module) -> None:
@@ -145,4 +153,4 @@ def assert_power_of_two_scales(model: nn.Module) -> None:
     for name, scale in activation_scales(model).items():
         mantissa, _ = torch.frexp(torch.tensor(scale, dtype=torch.float64))
         if float(mantissa) != 0.5:
-            raise DeadScaleError(f"{name}: activation scale {scale!r} is not a power of two")
+            raise DeadScaleError(f"activation scale {scale!r} is not a power of two", name)

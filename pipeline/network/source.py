@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from pipeline.core.atomic import sha256_file
 from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.network.chain import Chain
@@ -18,7 +20,7 @@ from pipeline.network.checkpoint import (
     load_weights,
     read_state_dict,
 )
-from pipeline.network.shipped import WEIGHTS, shipped_weights
+from pipeline.network.shipped import METRICS, WEIGHTS, shipped_weights
 from pipeline.network.vgg10 import build_vgg10
 from pipeline.network.widths import Widths
 
@@ -40,16 +42,37 @@ def find_source(config: Config, trained: Mapping[str, Path], model_dir: Path) ->
     """The first there is of QONNX=, CHECKPOINT=, our trained weights, the model's own weights.
 
     `trained` maps stages that write weights, newest first, to their folders.
-    Raises UserError where there is none, or the shipped file is not the one its sums list.
+    Raises UserError where there is none, where the shipped file is not the one its sums list, or
+    where the pruned weights are not those of the present training.
     """
     if config.export.qonnx:
         return Source(_existing(config.export.qonnx, "export.qonnx (QONNX=)"), "qonnx")
     if config.export.checkpoint:
         file = _existing(config.export.checkpoint, "export.checkpoint (CHECKPOINT=)")
         return Source(file, "checkpoint")
-    for folder in trained.values():
-        return Source(folder / WEIGHTS, "trained")
+    if trained:
+        return Source(newest(config, trained) / WEIGHTS, "trained")
     return Source(shipped_weights(model_dir), "shipped")
+
+
+def newest(config: Config, trained: Mapping[str, Path]) -> Path:
+    """The first folder of `trained`, which are those of stages that write weights, newest first.
+
+    Raises UserError where that holds pruned weights, but not of the present training.
+    """
+    if {"prune", "train"} <= trained.keys() and not config.prune.start:
+        _check_lineage(trained["prune"], trained["train"])
+    return next(iter(trained.values()))
+
+
+def _check_lineage(pruned: Path, trained: Path) -> None:
+    metrics = json.loads((pruned / METRICS).read_text(encoding="utf-8"))
+    if metrics["pruning"]["start_sha256"] != sha256_file(trained / WEIGHTS):
+        raise UserError(
+            "the pruned weights are those of an earlier training",
+            str(pruned),
+            "make prune, or delete that folder to compile the network unpruned",
+        )
 
 
 def _existing(path: str, key: str) -> Path:

@@ -18,10 +18,11 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
+from pipeline.core.errors import UserError
 from pipeline.core.progress import Progress, say
 from pipeline.network.light import LightPath
 from pipeline.network.metrics import HIGH_SNR_DB, Predictions, share
-from pipeline.network.quantizers import assert_usable_scales
+from pipeline.network.quantizers import LOWER_THE_RATE, assert_usable_scales
 from pipeline.network.workers import workers
 
 EVALUATION_BATCH = 256
@@ -62,8 +63,11 @@ class Epoch:
     frames_per_second: float
 
 
-class DivergedError(RuntimeError):
+class DivergedError(UserError):
     """The loss is no longer a number."""
+
+    def __init__(self, loss: float) -> None:
+        super().__init__(f"the loss became {loss}", "training", LOWER_THE_RATE)
 
 
 class Trainer:
@@ -164,7 +168,7 @@ class Trainer:
         """One update; the loss before it."""
         value = self.gradients(frames, labels)
         if not math.isfinite(value):
-            raise DivergedError(f"the loss became {value}; lower the learning rate")
+            raise DivergedError(value)
         self.optimizer.step()
         self.apply_masks()
         return value

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from torch import distributed
 
-from pipeline.core.errors import UserError
 from pipeline.core.stage import Stage, StageContext
 
 
@@ -49,15 +48,17 @@ def announce(stage: str, context: StageContext) -> None:
 
 @contextlib.contextmanager
 def led() -> Iterator[bool]:
-    """Join the other processes; whether this one leads. At the leader's end the others end."""
+    """Join the other processes; whether this one leads. At the leader's end the others end.
+
+    Where a process fails, torchrun ends the others: a farewell to processes that are in the middle
+    of a step would wait for them, and they for the step.
+    """
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     leads = distributed.get_rank() == 0
-    try:
-        yield leads
-    finally:
-        if leads:
-            _tell(None)
-        distributed.destroy_process_group()
+    yield leads
+    if leads:
+        _tell(None)
+    distributed.destroy_process_group()
 
 
 def follow(find: Callable[[str], Stage]) -> None:
@@ -65,7 +66,7 @@ def follow(find: Callable[[str], Stage]) -> None:
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         while (job := _hear()) is not None:
             stage, context = job
-            with tempfile.TemporaryDirectory() as name, contextlib.suppress(UserError):
+            with tempfile.TemporaryDirectory() as name:
                 find(stage).run(_elsewhere(context, Path(name)))
 
 

@@ -5,14 +5,14 @@ from pipeline.core.paths import shown
 from pipeline.core.progress import say
 from pipeline.core.stage import Command, CommandContext
 from pipeline.network.shipped import ship
+from pipeline.network.source import newest
 
 
 def run(context: CommandContext) -> None:
     """Ship what is newest of pruned and trained weights, and say which files were written."""
     if not context.inputs:
         raise UserError("there is nothing to ship yet", "build", "make train, or make prune")
-    source = next(iter(context.inputs.values()))
-    for path in ship(source, context.model_dir):
+    for path in ship(newest(context.config, context.inputs), context.model_dir):
         say(f"wrote {shown(path)}")
 
 

@@ -167,6 +167,22 @@ def test_a_killed_pruning_ends_as_an_unbroken_one(
     assert told(again) == told(unbroken)
 
 
+def test_a_network_that_was_pruned_before_keeps_its_zeros(tmp_path: Path) -> None:
+    """Its file holds no mask, only weights that are exactly zero."""
+    model = settled(NETWORK)
+    with torch.no_grad():
+        for name in prunable(model):
+            model.get_parameter(name).flatten()[::2] = 0
+    before = {name: model.get_parameter(name) == 0 for name in prunable(model)}
+    left = nonzeros(model)
+    splits = Splits(Tones(), TRAIN, VALIDATION)
+    pruned = prune(model, NETWORK, splits, 0.01, plan(epochs=2, method="imp"), tmp_path).model
+    assert all((pruned.get_parameter(name)[zero] == 0).all() for name, zero in before.items())
+    for _ in range(2):
+        left -= round(0.2 * left)
+    assert nonzeros(pruned) == left
+
+
 def test_a_network_below_the_criterion_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="before pruning, the network has a validation accuracy"):
         run(tmp_path, criterion=1.1)
@@ -175,7 +191,8 @@ def test_a_network_below_the_criterion_is_refused(tmp_path: Path) -> None:
 
 def test_masks_hide_the_smallest_weights_of_all_layers() -> None:
     weights = {"a": torch.tensor([[3.0, -1.0], [0.5, 4.0]]), "b": torch.tensor([[-2.0, 0.1]])}
-    masks = magnitude_masks(weights, {}, 0.34)  # 2 of 6
+    ones = {name: torch.ones_like(weight) for name, weight in weights.items()}
+    masks = magnitude_masks(weights, ones, 0.34)  # 2 of 6
     assert masks["a"].tolist() == [[1, 1], [0, 1]]
     assert masks["b"].tolist() == [[1, 0]]
     again = magnitude_masks(weights, masks, 0.5)  # 2 of the 4 that are left

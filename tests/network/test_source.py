@@ -1,5 +1,6 @@
 """Where a network comes from, and what `freeze` writes back into it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.atomic import sha256_file
 from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.network.brevitas_reader import read_brevitas
@@ -33,7 +35,7 @@ def test_a_given_file_comes_before_training_before_what_is_shipped(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
     graph, checkpoint = files["qonnx"], files["checkpoint"]
-    trained = {"prune": tmp_path / "prune", "train": files["train"]}
+    trained = {"prune": tmp_path / "prune"}
     ship_small(tmp_path / "model")
     given, one = config(qonnx=str(graph)), config(checkpoint=str(checkpoint))
     model_dir = tmp_path / "model"
@@ -42,6 +44,22 @@ def test_a_given_file_comes_before_training_before_what_is_shipped(
     newest = Source(tmp_path / "prune" / "weights.pt", "trained")
     assert find_source(config(), trained, model_dir) == newest
     assert find_source(config(), {}, model_dir) == Source(model_dir / "weights.pt", "shipped")
+
+
+def test_pruned_weights_of_an_earlier_training_are_refused(tmp_path: Path) -> None:
+    trained = {name: tmp_path / name for name in ("prune", "train")}
+    for folder in trained.values():
+        folder.mkdir()
+    (trained["train"] / "weights.pt").write_bytes(b"one training")
+    record = {"pruning": {"start_sha256": sha256_file(trained["train"] / "weights.pt")}}
+    (trained["prune"] / "metrics.json").write_text(json.dumps(record))
+    newest = Source(tmp_path / "prune" / "weights.pt", "trained")
+    assert find_source(config(), trained, tmp_path) == newest
+    (trained["train"] / "weights.pt").write_bytes(b"another training")
+    with pytest.raises(UserError, match="those of an earlier training"):
+        find_source(config(), trained, tmp_path)
+    start = Config.from_dict({"network": SMALL, "prune": {"start": "weights of somewhere else"}})
+    assert find_source(start, trained, tmp_path) == newest
 
 
 @pytest.mark.parametrize("key", ["qonnx", "checkpoint"])

@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import distributed, nn
 
 from pipeline.core.config import Config
+from pipeline.core.errors import UserError
 from pipeline.core.stage import Stage, StageContext
 from pipeline.network.trainer import Splits, Trainer
 from pipeline.network.training import train
@@ -30,25 +32,44 @@ def gradients(folder: Path) -> None:
         torch.save(grads, folder / f"gradients_{workers().count}.pt")
 
 
+class Breaking(Tones):
+    """Fails when it is read for the second epoch, while the other process is in that."""
+
+    def frames(self, numbers: np.ndarray, /) -> np.ndarray:
+        self.reads_left = min(self.reads_left, 3) - 1
+        if self.reads_left == 0:
+            raise UserError("planted", "here", "nothing")
+        return self.values[numbers]
+
+
 def run(context: StageContext) -> None:
     """A stage that trains; each process notes the weights it ends with."""
     announce("train", context)
     model = build_vgg10(CONFIG.network)
     initialise(model, 4)
-    train(model, Splits(Tones(), TRAIN, VALIDATION), context.config.train, context.work)
+    # a test can have one of them fail after its first epoch
+    failing = {"leader fails": 0, "follower fails": 1}.get(sys.argv[1]) == workers().rank
+    data = Breaking() if failing else Tones()
+    train(model, Splits(data, TRAIN, VALIDATION), context.config.train, context.work)
     torch.save(model.state_dict(), context.model_dir / f"weights_{workers().rank}.pt")
+    (context.model_dir / f"folders_{workers().rank}").write_text(
+        f"{context.out}\n{context.scratch}\n{context.work}\n"
+    )
 
 
 STAGE = Stage("train", "", (), (), (), run)
 
 
 def stage(folder: Path) -> None:
-    """The stage twice, as the leader has it; all that any process prints goes to its stdout."""
+    """The stage twice, as the leader has it: the second goes on from what the first has left.
+
+    Where a process is to fail, two epochs in one, so that the other is in a step.
+    """
     names = ("out", "scratch", "work", "cache")
     for name in names:
         (folder / name).mkdir(exist_ok=True)
     out, scratch, work, cache = (folder / name for name in names)
-    for epochs in (1, 2):  # the second goes on from what the first has left
+    for epochs in (2,) if sys.argv[1].endswith("fails") else (1, 2):
         config = Config.from_dict({"train": {"epochs": epochs, "batch_size": 32}})
         run(StageContext(config, folder, out, {}, scratch, work, cache))
 
