@@ -86,6 +86,16 @@ class Chain:
         scale = np.float64(self.input_quantizer(index).scale)
         return scale * self.blocks[index].weight_scale.astype(np.float64)
 
+    def step(self, index: int) -> np.float32:
+        """Real value of one integer step behind block `index`: of its codes, or of the logits.
+
+        That of logits is exact for a network whose scales are powers of two.
+        """
+        activation = self.blocks[index].activation
+        if activation is not None:
+            return np.float32(activation.scale)
+        return np.float32(self.accumulator_scale(index)[0])
+
     def reach(self, index: int) -> tuple[Integers, Integers]:
         """Lowest and highest accumulator of every channel of block `index`, shapes (out,)."""
         return reachable(self.blocks[index].weights, self.input_quantizer(index).codes)

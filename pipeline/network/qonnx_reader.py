@@ -30,7 +30,7 @@ from pipeline.network.chain import BatchNorm, Block, Chain, Float32, Quantizer
 from pipeline.network.qonnx_constants import WIDEST_CODES, Constants, attributes_of
 
 _QUANTIZERS = ["Quant", "BipolarQuant", "Trunc"]
-_SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
+SHAPE_OPERATORS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")
 _FEWEST_INPUTS = {"Quant": 4, "Conv": 2, "Gemm": 2, "MatMul": 2, "Add": 2, "BatchNormalization": 5}
 
 
@@ -87,11 +87,30 @@ def _drop_unread(model: ModelWrapper) -> None:
             read.update(node.input)
 
 
+@dataclass(frozen=True)
+class Places:
+    """Names of the tensors that hold the codes of a chain's blocks.
+
+    input: behind the input's quantizer; codes: of every block before its max-pool, the logits of
+    the last one; boundaries: behind the max-pool.  A tensor is (frames, channels, positions) or
+    flattened in that order.
+    """
+
+    input: str
+    codes: tuple[str, ...]
+    boundaries: tuple[str, ...]
+
+
 def read_qonnx(model: ModelWrapper, source: str) -> Chain:
     """The chain of blocks of a cleaned graph; `source` names it in errors.
 
     Raises UserError, naming the node, for whatever the hardware cannot compute.
     """
+    return read_with_places(model, source)[0]
+
+
+def read_with_places(model: ModelWrapper, source: str) -> tuple[Chain, Places]:
+    """As `read_qonnx`, with the tensors that hold what the chain's blocks compute."""
     tensor = model.graph.input[0].name
     shape = model.get_tensor_shape(tensor) or [0]
     if shape[0] != 1 or min(shape) < 1:
@@ -103,12 +122,12 @@ def read_qonnx(model: ModelWrapper, source: str) -> Chain:
     reader = _Reader(model, source, tensor, tuple(shape[1:]))
     for node in reader.data_path():
         reader.take(node)
-    return reader.finish(tuple(shape[1:]))
+    return reader.finish(tuple(shape[1:])), reader.places()
 
 
 @dataclass
 class _Draft:
-    """A block under construction."""
+    """A block under construction; quantized: tensor of its codes, last: of what it computes."""
 
     node: NodeProto
     weights: np.ndarray
@@ -120,16 +139,19 @@ class _Draft:
     relu: bool = False
     activation: Quantizer | None = None
     pool: int = 1
+    quantized: str = ""
+    last: str = ""
 
 
 @dataclass
 class _Reader(Constants):
     """tensor: what the next node of the path reads; shape: of a frame there, (channels,
-    positions) or flattened (features,)."""
+    positions) or flattened (features,); entering: where the codes of the input are."""
 
     tensor: str
     shape: tuple[int, ...]
     input: Quantizer | None = None
+    entering: str = ""
     drafts: list[_Draft] = field(default_factory=list)
 
     def data_path(self) -> list[NodeProto]:
@@ -148,12 +170,14 @@ class _Reader(Constants):
         )
         handler: Callable[[NodeProto], None] | None
         handler = getattr(self, f"_take_{node.op_type.lower()}", None)
-        if node.op_type in _SHAPE_OPERATORS:
+        if node.op_type in SHAPE_OPERATORS:
             handler = self._take_shape_operator
         if handler is None:
             self.refuse(node, "this operator has no hardware kernel")
         handler(node)
         self.tensor = node.output[0]
+        if self.drafts and node.op_type not in SHAPE_OPERATORS:
+            self.drafts[-1].last = self.tensor
 
     # --- one method an operator -------------------------------------------------------------
 
@@ -171,14 +195,14 @@ class _Reader(Constants):
         quantizer = Quantizer(np.float32(scale.reshape(())), codes)
         if not self.drafts:
             self.require(node, self.input is None, "the input is quantized twice")
-            self.input = quantizer
+            self.input, self.entering = quantizer, node.output[0]
             return
         draft = self.drafts[-1]
         self.require(node, draft.activation is None, "the activation is quantized twice")
         self.require(node, draft.pool == 1, "a max-pool comes after the quantizer here")
         full = codes.low == 0 and codes.high % 2 == 1
         self.require(node, full or not draft.relu, "a signed or narrow quantizer behind Relu")
-        draft.activation = quantizer
+        draft.activation, draft.quantized = quantizer, node.output[0]
 
     def _take_conv(self, node: NodeProto) -> None:
         self._require_input_quantized(node)
@@ -327,6 +351,11 @@ class _Reader(Constants):
         )
         blocks = tuple(_block(i, d) for i, d in enumerate(self.drafts))
         return Chain(self.input, shape[1], shape[0], blocks)
+
+    def places(self) -> Places:
+        """Where the codes of a finished chain are."""
+        codes = tuple(draft.quantized or draft.last for draft in self.drafts)
+        return Places(self.entering, codes, tuple(draft.last for draft in self.drafts))
 
 
 def _block(index: int, draft: _Draft) -> Block:

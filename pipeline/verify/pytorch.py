@@ -18,9 +18,9 @@ from brevitas import nn as qnn
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.core.errors import VerificationFailed
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.network.chain import Block, Chain
+from pipeline.verify.grid import on_grid
 
 BATCH = 16
 
@@ -40,33 +40,16 @@ def float32_boundaries(
             model(batch)
             for name, parts in batches.items():
                 parts.append(outputs[name])
-    return {name: _codes(name, torch.cat(parts), steps[name]) for name, parts in batches.items()}
+    channels = {block.boundary: len(block.weights) for block in chain.blocks}
+    return {
+        name: on_grid(name, "PyTorch", torch.cat(parts).numpy(), channels[name], steps[name])
+        for name, parts in batches.items()
+    }
 
 
-def _steps(chain: Chain) -> dict[str, NDArray[np.float64]]:
+def _steps(chain: Chain) -> dict[str, np.float32]:
     """Real value of one integer step at every boundary."""
-    steps = {}
-    for index, block in enumerate(chain.blocks):
-        if block.activation is not None:
-            steps[block.boundary] = np.float64(block.activation.scale).reshape(1)
-        else:
-            steps[block.boundary] = chain.accumulator_scale(index)[:1]
-    return steps
-
-
-def _codes(name: str, output: Tensor, step: NDArray[np.float64]) -> Integers:
-    """(frames, channels[, positions]) real values as (frames, positions, channels) integers."""
-    real = output.double().numpy()
-    streamed = real.reshape(*real.shape[:2], -1).transpose(0, 2, 1)
-    codes = np.rint(streamed / step)
-    off_grid = np.argwhere(codes * step != streamed)
-    if len(off_grid):
-        frame, position, channel = (int(i) for i in off_grid[0])
-        raise VerificationFailed(
-            f"layer {name}, frame {frame}, position {position}, channel {channel}: PyTorch gives "
-            f"{streamed[frame, position, channel]}, which is no whole number of steps"
-        )
-    return codes.astype(np.int64)
+    return {block.boundary: chain.step(index) for index, block in enumerate(chain.blocks)}
 
 
 @contextmanager
@@ -153,4 +136,4 @@ def input_codes(model: nn.Sequential, chain: Chain, frames: NDArray[np.float32])
     with torch.no_grad():
         output = quantizer(torch.from_numpy(frames).transpose(1, 2).contiguous())
     real = getattr(output, "value", output)
-    return _codes("input", real, np.float64(chain.input.scale).reshape(1))
+    return on_grid("input", "PyTorch", real.numpy(), chain.channels, chain.input.scale)
