@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from pipeline.dataflow.integer_model import Codes
 from pipeline.network.chain import BatchNorm, Block, Chain, Float32, Quantizer
 
-_ACTIVATIONS = (qnn.QuantReLU, qnn.QuantIdentity, qnn.QuantHardTanh)
+ACTIVATIONS = (qnn.QuantReLU, qnn.QuantIdentity, qnn.QuantHardTanh)
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def _groups(modules: list[tuple[str, nn.Module]]) -> Iterator[tuple[int, int]]:
 def _read_block(modules: list[tuple[str, nn.Module]], before: Block | None) -> Block:
     (name, layer), rest = modules[0], modules[1:]
     norm = next((m for _, m in rest if isinstance(m, nn.BatchNorm1d)), None)
-    activation = next((m for _, m in rest if isinstance(m, _ACTIVATIONS)), None)
+    activation = next((m for _, m in rest if isinstance(m, ACTIVATIONS)), None)
     pool = next((m for _, m in rest if isinstance(m, nn.MaxPool1d)), None)
     boundary = [path for path, m in rest if m is activation or m is pool]
     codes, scale = _weights(layer)

@@ -2,15 +2,18 @@
 
 A certified network is run as it is, in float32, and its codes must equal the integers.  For
 networks with other scales float32 is fragile where a sum falls close to a rounding boundary;
-there PyTorch runs in float64, every layer fed with the integer model's codes (DESIGN 4).
+there PyTorch runs in float64, every layer fed with the integer model's codes (DESIGN 4), and what
+float32 makes of the same codes is explained difference by difference (`foreign`).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pipeline.dataflow.integer_model import IntegerModel, Integers
+from pipeline.network.brevitas_reader import ACTIVATIONS
 from pipeline.network.chain import Block, Chain
 from pipeline.verify.grid import on_grid
+from pipeline.verify.teacher import codes_of, lessons, real_values
 
 BATCH = 16
+NOTHING_TAUGHT: Mapping[str, Tensor] = MappingProxyType({})
 
 
 def float32_boundaries(
@@ -53,12 +59,22 @@ def _steps(chain: Chain) -> dict[str, np.float32]:
 
 
 @contextmanager
-def _outputs(model: nn.Sequential, names: tuple[str, ...]) -> Iterator[dict[str, Tensor]]:
-    """The latest output of each named module, filled in while `model` runs."""
+def _outputs(
+    model: nn.Sequential, names: tuple[str, ...], taught: Mapping[str, Tensor] = NOTHING_TAUGHT
+) -> Iterator[dict[str, Tensor]]:
+    """The latest output of each named module, filled in while `model` runs.
+
+    What follows a module that is among `taught` reads that tensor instead of its output.
+    """
     outputs: dict[str, Tensor] = {}
 
-    def keep(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
+    def keep(name: str, _module: nn.Module, _inputs: object, output: Any) -> object:
         outputs[name] = getattr(output, "value", output)
+        if name not in taught:
+            return output
+        # the scale that a quantized tensor carries along is what a bias is quantized with
+        given = taught[name].reshape(outputs[name].shape)
+        return output._replace(value=given) if hasattr(output, "value") else given
 
     modules = dict(model.named_modules())
     handles = [modules[name].register_forward_hook(partial(keep, name)) for name in names]
@@ -127,6 +143,63 @@ def _quantized(block: Block, chain: Chain, index: int, real: Tensor) -> Integers
     if block.pool > 1:
         codes = torch.nn.functional.max_pool1d(codes, block.pool)
     return codes.long().transpose(1, 2).numpy()
+
+
+# --- float32, layer by layer ----------------------------------------------------------------------
+
+
+def forced_codes(
+    model: nn.Sequential, chain: Chain, integers: IntegerModel, frames: NDArray[np.float32]
+) -> dict[str, Integers]:
+    """Codes in float32 with every layer fed with the integer model's codes.
+
+    By block name, before the max-pool (the last block's: logits, to the nearest step), and those
+    of the quantizer of frames (n, positions, channels) as "input".
+    Raises VerificationFailed where a code is not a whole number of steps.
+    """
+    parts = [
+        _forced_batch(model, chain, integers, frames[first : first + BATCH], first)
+        for first in range(0, len(frames), BATCH)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _forced_batch(
+    model: nn.Sequential,
+    chain: Chain,
+    integers: IntegerModel,
+    frames: NDArray[np.float32],
+    first: int,
+) -> dict[str, Integers]:
+    paths, codes = _code_paths(model, chain), integers.quantize(frames)
+    taught = {paths["input"]: real_values(codes, chain.input.scale)}
+    for block, lesson in zip(chain.blocks, lessons(integers, codes), strict=True):
+        if block.activation is not None:
+            taught[paths[block.name]] = real_values(lesson.codes, block.activation.scale)
+    tensors = {path: torch.from_numpy(values) for path, values in taught.items()}
+    inputs = torch.from_numpy(frames).transpose(1, 2).contiguous()
+    with (
+        torch.no_grad(),
+        _reference_convolutions(),
+        _outputs(model, tuple(paths.values()), tensors) as outputs,
+    ):
+        model(inputs)
+    return codes_of(
+        chain, {name: outputs[p].numpy() for name, p in paths.items()}, "PyTorch", first
+    )
+
+
+def _code_paths(model: nn.Sequential, chain: Chain) -> dict[str, str]:
+    """Path of the module that gives the codes of each block, by block name, and of "input"."""
+    modules = list(model.named_children())
+    paths, block = {"input": modules[0][0]}, ""
+    names = {b.name for b in chain.blocks}
+    for path, module in modules[1:]:
+        if path in names:
+            block = paths[path] = path
+        elif isinstance(module, ACTIVATIONS):
+            paths[block] = path
+    return paths
 
 
 def input_codes(model: nn.Sequential, chain: Chain, frames: NDArray[np.float32]) -> Integers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,9 @@ from qonnx.core.onnx_exec import execute_onnx
 from pipeline.core.errors import VerificationFailed
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.network.chain import Chain
-from pipeline.network.qonnx_reader import SHAPE_OPERATORS, read_with_places
+from pipeline.network.qonnx_reader import SHAPE_OPERATORS, Places, read_with_places
 from pipeline.verify.grid import on_grid
+from pipeline.verify.teacher import codes_of, lessons, real_values
 
 BATCH = 50
 """Frames at once: all tensors of VGG10 on 50 frames of 1,024 positions are some 150 MB."""
@@ -62,6 +64,50 @@ def input_codes(graph: ModelWrapper, frames: NDArray[np.float32]) -> Integers:
         real = _execute(graph, start, places.input, values)[places.input]
         found.append(on_grid("input", "QONNX", real, chain.channels, chain.input.scale, first))
     return np.concatenate(found)
+
+
+def forced_codes(
+    graph: ModelWrapper, integers: IntegerModel, frames: NDArray[np.float32]
+) -> dict[str, Integers]:
+    """Codes in float32 with every layer fed with the integer model's codes.
+
+    The graph runs in parts, one a layer.  By name of the integer model's layer, before the
+    max-pool (the last one's: logits, to the nearest step), and those of the quantizer of frames
+    (n, positions, channels) as "input".
+    Raises VerificationFailed where a code is not a whole number of steps, or where the graph has
+    another number of layers.
+    """
+    chain, places = read_with_places(graph, SOURCE)
+    _names(chain, integers)
+    named = tuple(
+        replace(block, name=layer.name)
+        for block, layer in zip(chain.blocks, integers.layers, strict=True)
+    )
+    chain = replace(chain, blocks=named)
+    parts = [
+        codes_of(chain, _forced_values(graph, chain, places, integers, batch), "QONNX", first)
+        for first, batch in _batches(frames)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _forced_values(
+    graph: ModelWrapper,
+    chain: Chain,
+    places: Places,
+    integers: IntegerModel,
+    frames: NDArray[np.float32],
+) -> dict[str, NDArray[np.float32]]:
+    """Real values of the codes of "input" and of every block, (frames, channels[, positions])."""
+    values = np.ascontiguousarray(frames.transpose(0, 2, 1), np.float32)
+    start = graph.graph.input[0].name
+    real = {"input": _execute(graph, start, places.input, values)[places.input]}
+    starts = (places.input, *places.boundaries)
+    for index, lesson in enumerate(lessons(integers, integers.quantize(frames))):
+        entering = real_values(lesson.entering, chain.input_quantizer(index).scale)
+        stop = places.codes[index]
+        real[lesson.layer.name] = _execute(graph, starts[index], stop, entering)[stop]
+    return real
 
 
 def _names(chain: Chain, integers: IntegerModel) -> tuple[str, ...]:
