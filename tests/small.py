@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.core.config import Config, Network
+from pipeline.network.frozen import freeze_network
 from pipeline.network.light import LightPath
 from pipeline.network.shipped import METRICS, WEIGHTS, ship
 from pipeline.network.vgg10 import build_vgg10, initialise
@@ -61,6 +62,7 @@ def ship_small(model_dir: Path, **keys: Any) -> None:
     trained.mkdir(parents=True)
     lines = [f"{key} = {json.dumps(value)}" for key, value in {**SMALL, **keys}.items()]
     (model_dir / "model.toml").write_text("\n".join(["[network]", *lines, ""]))
-    torch.save(settled(small_network(**keys)).state_dict(), trained / WEIGHTS)
+    model = settled(small_network(**keys))
+    torch.save(model.state_dict(), trained / WEIGHTS)
     (trained / METRICS).write_text("{}")
-    ship(trained, model_dir)
+    ship(trained, model_dir, freeze_network(model, LENGTH)[1].text())

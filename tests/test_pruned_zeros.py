@@ -121,6 +121,13 @@ def test_pruned_weights_are_what_is_shipped(build: Build) -> None:
     assert json.loads((build.model_dir / "metrics.json").read_text())["pruning"]["method"] == "imp"
 
 
+def test_the_certificate_that_is_shipped_is_that_of_freezing(build: Build) -> None:
+    shipped = json.loads((build.model_dir / "certificate.json").read_text())
+    assert shipped == json.loads((build.folder / "freeze" / "certificate.json").read_text())
+    exported = json.loads((build.folder / "export" / "report.json").read_text())
+    assert shipped == exported["certificate"]
+
+
 def test_the_shrunk_network_is_exact_in_hardware(build: Build) -> None:
     """Layers of 4, 3, 5 ... outputs: no folding was made for these."""
     folder = run_stage("verify-rtlsim", build)

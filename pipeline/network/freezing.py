@@ -42,7 +42,17 @@ class Frozen:
 
 
 def freeze_chain(chain: Chain, arithmetic: Arithmetic) -> Frozen:
-    """The integer model of `chain`, its thresholds found by evaluating `arithmetic`."""
+    """The integer model of `chain`, its thresholds found by evaluating `arithmetic`.
+
+    Raises UserError where a parameter is not a usable number.
+    """
+    if places := unusable(chain):
+        raise UserError(
+            "a scale, a bias or a parameter of BatchNorm is not finite, or a scale or a variance "
+            "is not positive",
+            ", ".join(places[:8]),
+            "look at how the training ended, or take another checkpoint",
+        )
     layers = [_freeze_block(chain, i, arithmetic) for i in range(len(chain.blocks))]
     quantizer = chain.input
     model = IntegerModel(
@@ -50,6 +60,29 @@ def freeze_chain(chain: Chain, arithmetic: Arithmetic) -> Frozen:
     )
     check(model)
     return Frozen(model, chain, _constant_channels(model))
+
+
+def unusable(chain: Chain) -> list[str]:
+    """Where a number is not finite, or a scale or a variance (plus epsilon) not positive."""
+    found = [] if _positive(chain.input.scale) else ["the input's scale"]
+    for block in chain.blocks:
+        if block.activation is not None and not _positive(block.activation.scale):
+            found.append(f"{block.name} activation scale")
+        wrong = ~_positive(block.weight_scale)
+        if block.bias is not None:
+            wrong |= ~np.isfinite(block.bias)
+        if block.norm is not None:
+            norm = block.norm
+            wrong |= ~_positive(norm.variance + np.float32(norm.epsilon))
+            for values in (norm.gamma, norm.beta, norm.mean):
+                wrong |= ~np.isfinite(values)
+        found += [f"{block.name} channel {c}" for c in np.flatnonzero(wrong)]
+    return found
+
+
+def _positive(values: NDArray[np.float32] | np.float32) -> NDArray[np.bool_]:
+    """Which values are finite and above zero."""
+    return np.asarray(np.isfinite(values) & (np.asarray(values) > 0))
 
 
 def _constant_channels(model: IntegerModel) -> dict[str, int]:
@@ -174,9 +207,14 @@ def find_thresholds(
     def rising(signed: Integers) -> Integers:
         return evaluate(signed * signs)
 
-    if int((high - low).max()) < EXHAUSTIVE_LIMIT:
+    if by_exhaustion(low, high):
         return _by_exhaustion(rising, low, high, codes)
     return _by_bisection(rising, low, high, codes)
+
+
+def by_exhaustion(low: Integers, high: Integers) -> bool:
+    """Whether accumulators in low..high (out,) are evaluated one and all."""
+    return int((high - low).max()) < EXHAUSTIVE_LIMIT
 
 
 def _by_exhaustion(rising: Evaluate, low: Integers, high: Integers, codes: Codes) -> Integers:

@@ -1,4 +1,4 @@
-"""The trained weights in `models/NAME`: their files and the sums that guard them."""
+"""The trained weights in `models/NAME`: files, certificate, and the sums that guard them."""
 
 import shutil
 from pathlib import Path
@@ -8,19 +8,23 @@ from pipeline.core.errors import UserError
 
 WEIGHTS = "weights.pt"
 METRICS = "metrics.json"
+CERTIFICATE = "certificate.json"
 SUMS = "SHA256SUMS"
 
 
-def ship(source: Path, model_dir: Path) -> list[Path]:
+def ship(source: Path, model_dir: Path, certificate: str) -> list[Path]:
     """Copy weights and metrics from a training's folder into a model's, and write their sums.
 
+    `certificate` is the text of what `freeze` finds about these weights.
     The sums come last: a kill on the way leaves a folder that `shipped_weights` refuses.
     """
     for name in (WEIGHTS, METRICS):
         _copy(source / name, model_dir / name)
-    lines = [f"{sha256_file(model_dir / name)}  {name}\n" for name in (METRICS, WEIGHTS)]
+    write_text(model_dir / CERTIFICATE, certificate)
+    listed = (CERTIFICATE, METRICS, WEIGHTS)
+    lines = [f"{sha256_file(model_dir / name)}  {name}\n" for name in listed]
     write_text(model_dir / SUMS, "".join(lines))
-    return [model_dir / name for name in (WEIGHTS, METRICS, SUMS)]
+    return [model_dir / name for name in (WEIGHTS, METRICS, CERTIFICATE, SUMS)]
 
 
 def shipped_weights(model_dir: Path) -> Path:
@@ -36,8 +40,11 @@ def shipped_weights(model_dir: Path) -> Path:
             "CHECKPOINT=file.pth for trained weights, or make train ship",
         )
     sums = _read_sums(model_dir / SUMS)
-    for name in (WEIGHTS, METRICS):
+    for name in (WEIGHTS, METRICS, CERTIFICATE):
         file = model_dir / name
+        # weights that were shipped before certificates were have none, and list none
+        if not file.exists() and name == CERTIFICATE and name not in sums:
+            continue
         if not file.exists() or sums.get(name) != sha256_file(file):
             raise UserError(
                 f"{name} is not the file that {SUMS} lists",

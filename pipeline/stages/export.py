@@ -21,7 +21,7 @@ from pipeline.core.tables import print_table
 from pipeline.dataflow import integer_model
 from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.network.cost import Cost, cost_of
-from pipeline.network.freezing import freeze_chain
+from pipeline.network.frozen import freeze_graph
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
 from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
 from pipeline.stages import freeze
@@ -42,9 +42,7 @@ def run(context: StageContext) -> None:
             export_network(network, (1, model.channels, model.positions), graph_file)
     graph = load_qonnx(graph_file)
     exported = read_qonnx(graph, graph_file.name)
-    found = integer_model.difference(
-        model, freeze_chain(exported, freeze.arithmetic_of(exported)).model
-    )
+    found = integer_model.difference(model, freeze_graph(exported)[0].model)
     if found:
         raise VerificationFailed(f"the exported graph holds other integers: {found}")
     graph.save(str(context.out / GRAPH))

@@ -7,20 +7,20 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
-from pipeline.core.errors import VerificationFailed
 from pipeline.core.progress import say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tables import print_table
 from pipeline.dataflow import integer_model
-from pipeline.network.brevitas_reader import read_brevitas
-from pipeline.network.certificate import canonicalise, certify, has_power_of_two_scales
-from pipeline.network.chain import Chain
+from pipeline.network.certificate import Certificate
 from pipeline.network.checkpoint import save_atomically
-from pipeline.network.freezing import Arithmetic, Frozen, float32_codes, float64_codes, freeze_chain
+from pipeline.network.freezing import Frozen
+from pipeline.network.frozen import freeze_graph, freeze_network
 from pipeline.network.qonnx_reader import load_qonnx, read_qonnx
+from pipeline.network.shipped import CERTIFICATE
 from pipeline.network.source import (
     GRAPH,
     WEIGHTS,
@@ -28,11 +28,9 @@ from pipeline.network.source import (
     find_source,
     load_network,
     load_own_network,
-    write_norms,
 )
 
 MODEL = "integer_model.npz"
-CERTIFICATE = "certificate.json"
 REPORT = "report.json"
 
 
@@ -43,43 +41,26 @@ def run(context: StageContext) -> None:
     freeze = _freeze_graph if source.kind == "qonnx" else _freeze_torch
     frozen, certificate = freeze(context, source)
     integer_model.save(frozen.model, context.out / MODEL)
-    _write(context.out / CERTIFICATE, certificate)
-    _write(context.out / REPORT, _report(context, source, frozen, bool(certificate["certified"])))
+    (context.out / CERTIFICATE).write_text(certificate.text())
+    report = _report(context, source, frozen, certificate.certified)
+    (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
 
 
-def _freeze_torch(context: StageContext, source: Source) -> tuple[Frozen, dict[str, object]]:
+def _freeze_torch(context: StageContext, source: Source) -> tuple[Frozen, Certificate]:
     """Brevitas weights; power-of-two networks are canonicalised first."""
     load = load_network if source.kind == "checkpoint" else load_own_network
     model = load(context.config, source.file)
-    chain = read_brevitas(model, context.config.network.frame_length)
-    if not has_power_of_two_scales(chain):
-        frozen = freeze_chain(chain, float64_codes)
-        certificate = certify(chain, frozen.model)
-    else:
-        before = freeze_chain(chain, float32_codes)
-        moved_chain, moved = canonicalise(chain, before.model)
-        write_norms(model, moved_chain)
-        frozen = freeze_chain(read_brevitas(model, chain.positions), float32_codes)
-        if changed := integer_model.difference(before.model, frozen.model):
-            raise VerificationFailed(f"canonicalising BatchNorm changed integers: {changed}")
-        certificate = certify(frozen.chain, frozen.model, moved)
+    frozen, certificate = freeze_network(model, context.config.network.frame_length)
     save_atomically(model.state_dict(), context.out / "source" / WEIGHTS)
-    return frozen, certificate.as_dict()
+    return frozen, certificate
 
 
-def _freeze_graph(context: StageContext, source: Source) -> tuple[Frozen, dict[str, object]]:
+def _freeze_graph(context: StageContext, source: Source) -> tuple[Frozen, Certificate]:
     """Somebody's exported graph: taken as it is."""
-    graph = load_qonnx(source.file)
-    chain = read_qonnx(graph, str(source.file))
-    frozen = freeze_chain(chain, arithmetic_of(chain))
+    frozen, certificate = freeze_graph(read_qonnx(load_qonnx(source.file), str(source.file)))
     shutil.copyfile(source.file, context.out / "source" / GRAPH)
-    return frozen, certify(chain, frozen.model).as_dict()
-
-
-def arithmetic_of(chain: Chain) -> Arithmetic:
-    """float32 where that is exact, else float64 (DESIGN 4)."""
-    return float32_codes if has_power_of_two_scales(chain) else float64_codes
+    return frozen, certificate
 
 
 def _report(
@@ -109,10 +90,6 @@ def _report(
     }
 
 
-def _write(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1) + "\n")
-
-
 def show(folder: Path) -> None:
     """Prints the layers and the certificate of earlier outputs."""
     report = json.loads((folder / REPORT).read_text())
@@ -133,14 +110,22 @@ def show(folder: Path) -> None:
     for condition in certificate["conditions"]:
         verdict = "holds" if condition["holds"] else "fails"
         say(f"certificate  {condition['name']}: {verdict} ({condition['detail']})")
-    moved = certificate["moved"]
     if certificate["certified"]:
-        say(
-            f"certified: PyTorch's codes equal these integers ({moved['channels']} channels moved "
-            f"by at most {moved['largest_shift']:.4f} accumulator steps, no integer changed)"
-        )
+        say(f"certified: PyTorch's codes equal these integers ({_moves(certificate['moved'])})")
     else:
         say("not certified: the integers are the reference, PyTorch is compared in float64")
+
+
+def _moves(moved: dict[str, Any]) -> str:
+    """What canonicalisation did to BatchNorm."""
+    channels = moved["moved"]
+    if not channels:
+        return "BatchNorm as it was given"
+    largest = max(channel["shift"] for channel in channels)
+    return (
+        f"{len(channels)} channels moved by at most {largest:.4f} accumulator steps, no code "
+        f"changed on {moved['codes_compared']:,} reachable accumulators"
+    )
 
 
 def check(folder: Path) -> None:
