@@ -4,6 +4,7 @@ Frozen and typed; an unknown key or a value out of range is a UserError that nam
 and, for a misspelt key, the nearest valid one.
 """
 
+import re
 import tomllib
 import types
 import typing
@@ -20,6 +21,8 @@ from pipeline.core.errors import UserError
 
 POOLS = 7
 """VGG10 halves the frame this many times."""
+STALLS = re.compile("none|random ([1-9]|[1-8][0-9]|90)|bursts|stop|full|reset")
+"""What a simulation may do at the accelerator's ends."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +166,34 @@ class Verify(Section):
     """How the hardware is compared with the integer model."""
 
     frames: int = Field(48, ge=1, description="frames compared (FRAMES=)")
-    seed: Seed = Field(1, description="seed of the frames chosen and of the stalls")
-    stall_percent: int = Field(
-        25, ge=0, le=90, description="share of cycles in which the stalled run holds each end back"
+    seed: Seed = Field(1, description="seed of the frames and of the stalls")
+    stimulus: Literal[
+        "mixed",
+        "signals",
+        "uniform",
+        "minimum",
+        "maximum",
+        "alternating",
+        "halves",
+        "impulses",
+    ] = Field("mixed", description="kind of the frames; mixed: some of every kind")
+    first: int = Field(0, ge=0, lt=2**31, description="number of the first frame")
+    stalls: str = Field(
+        "none, random 25, bursts, stop, full, reset",
+        description="a simulation for each: how the accelerator's ends are held back "
+        "(random 1 to random 90: a share of cycles), or a reset",
     )
+
+    @field_validator("stalls")
+    @classmethod
+    def _are_known(cls, value: str) -> str:
+        found = [text.strip() for text in value.split(",")]
+        for text in found:
+            if not STALLS.fullmatch(text):
+                raise ValueError(f"{text!r} is none of them")
+            if found.count(text) > 1:
+                raise ValueError(f"{text!r} is there more than once")
+        return value
 
 
 class Config(BaseModel):

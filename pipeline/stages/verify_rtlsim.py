@@ -26,11 +26,24 @@ from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
 from pipeline.stages import codegen, freeze
 from pipeline.verify import pytorch
 from pipeline.verify.compare import LayerResult, compare, require_equal
-from pipeline.verify.rtlsim import Design, Simulation, Simulator, Stream, build_simulator, simulate
+from pipeline.verify.rtlsim import (
+    Design,
+    Simulation,
+    Simulator,
+    Stalls,
+    Stream,
+    build_simulator,
+    simulate,
+)
 from pipeline.verify.stimulus import stimulus
 
 REPORT = "report.json"
 CACHE = PROJECT_ROOT / "build" / ".verilator"
+SHORT = ("bursts", "stop", "reset")
+"""Stalls that get FEW_FRAMES only.  The others get all: a design with deep FIFOs takes dozens of
+frames until it is full."""
+FEW_FRAMES = 8
+"""One of each kind is among the first of a mixed stimulus."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +59,13 @@ class Rung:
 def run(context: StageContext) -> None:
     verify, frozen = context.config.verify, context.inputs["freeze"]
     model = integer_model.load(frozen / freeze.MODEL)
-    frames = stimulus(model, verify.frames, verify.seed)
+    frames = stimulus(model, verify.frames, verify.seed, kind=verify.stimulus, first=verify.first)
     codes = model.quantize(frames)
     wanted = model.trace(codes)
     rungs = [*_pytorch_rung(context, model, frames, codes, wanted)]
     simulator = _simulator(context.inputs["codegen"] / codegen.RTL)
-    for percent in dict.fromkeys((0, verify.stall_percent)):
-        rungs.append(_rtlsim_rung(context, simulator, codes, wanted, percent))
+    for text in verify.stalls.split(","):
+        rungs.append(_rtlsim_rung(context, simulator, codes, wanted, Stalls.parse(text)))
     report = _report(context, ("input", *wanted, "output"), rungs, simulator)
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
@@ -130,26 +143,28 @@ def _rtlsim_rung(
     simulator: Simulator,
     codes: Integers,
     wanted: Mapping[str, Integers],
-    percent: int,
+    stalls: Stalls,
 ) -> Rung:
-    scratch = context.scratch / f"rtlsim-{percent}"
+    if stalls.kind in SHORT:
+        codes = codes[:FEW_FRAMES]
+    scratch = context.scratch / f"rtlsim-{stalls.kind}-{stalls.percent}"
     scratch.mkdir()
     seed = context.config.verify.seed
-    with busy(f"simulating {len(codes)} frames, stalls {percent} %, seed {seed}"):
+    with busy(f"simulating {len(codes)} frames, stalls {stalls}, seed {seed}"):
         simulation = simulate(
             simulator,
             codes.reshape(len(codes), -1),
-            stall_percent=percent,
+            stalls=stalls,
             seed=seed,
             tables=context.inputs["codegen"] / codegen.RTL,
             scratch=scratch,
         )
+    expected = {name: wanted[name][: len(codes)] for name in _recorded(simulation, wanted)}
+    expected["output"] = wanted["label"][: len(codes)]
     layers = tuple(
-        compare(name, wanted[name], simulation.values[name].reshape(wanted[name].shape))
-        for name in _recorded(simulation, wanted)
+        compare(name, values, simulation.values[name].reshape(values.shape))
+        for name, values in expected.items()
     )
-    output = simulation.values["output"].reshape(wanted["label"].shape)
-    layers += (compare("output", wanted["label"], output),)
     return Rung("rtlsim", simulation.seconds, layers, simulation)
 
 
@@ -172,28 +187,32 @@ def _recorded(simulation: Simulation, wanted: Mapping[str, Integers]) -> list[st
 def _report(
     context: StageContext, streams: Sequence[str], rungs: Sequence[Rung], simulator: Simulator
 ) -> dict[str, object]:
-    """Cycles of the simulation without stalls, layers over all simulations, and every rung.
+    """Cycles of the simulation without stalls (null where there was none), layers over all
+    simulations, and every rung.
 
     `streams`: names in the order of the data.
     """
-    free, *_ = [r.simulation for r in rungs if r.simulation is not None]
-    assert free is not None
     verify = context.config.verify
     simulated = [r for r in rungs if r.simulation is not None]
+    simulations = [r.simulation for r in simulated if r.simulation is not None]
+    free = next((s for s in simulations if s.stalls == Stalls()), None)
+    kcycles = sum(s.cycles for s in simulations) / 1e3
     return {
         "stage": "verify-rtlsim",
         "model": context.model_dir.name,
         "source": json.loads((context.inputs["freeze"] / freeze.REPORT).read_text())["source"],
         "frames": verify.frames,
+        "first": verify.first,
+        "stimulus": verify.stimulus,
         "mismatches": sum(layer.mismatches for rung in rungs for layer in rung.layers),
         "streams": streams,
         "layers": _summed(simulated),
         "rung": "rtlsim",
         "against": "integer model",
         "seed": verify.seed,
-        "stalls": sorted({r.simulation.stall_percent for r in simulated if r.simulation}),
-        "cycles": {"latency": free.latency, "interval": free.interval},
-        "kcycles_per_second": round(free.cycles / free.seconds / 1e3, 1),
+        "stalls": [str(s.stalls) for s in simulations],
+        "cycles": {"latency": free.latency, "interval": free.interval} if free else None,
+        "kcycles_per_second": round(kcycles / sum(s.seconds for s in simulations), 1),
         "build_seconds": round(simulator.seconds, 1) if simulator.built else 0.0,
         "seconds": round(sum(r.seconds for r in rungs), 1),
         "rungs": [_rung_fields(rung) for rung in rungs],
@@ -215,7 +234,9 @@ def _summed(rungs: Sequence[Rung]) -> list[dict[str, object]]:
 def _rung_fields(rung: Rung) -> dict[str, object]:
     fields: dict[str, object] = {
         "rung": rung.rung,
-        "stalls": rung.simulation.stall_percent if rung.simulation else None,
+        "stalls": str(rung.simulation.stalls) if rung.simulation else None,
+        "frames": len(rung.simulation.values["output"]) if rung.simulation else None,
+        "cycles": rung.simulation.cycles if rung.simulation else None,
         "seconds": round(rung.seconds, 2),
         "layers": [
             {"name": x.name, "values": x.values, "mismatches": x.mismatches} for x in rung.layers
@@ -227,27 +248,35 @@ def _rung_fields(rung: Rung) -> dict[str, object]:
 
 
 def show(folder: Path) -> None:
-    """Prints a row a layer, a column a rung: mismatches of values compared."""
+    """Prints a row a layer, then a row a simulation: mismatches, and of how many values."""
     report = json.loads((folder / REPORT).read_text())
     rungs = report["rungs"]
+    above = [rung for rung in rungs if rung["rung"] != "rtlsim"]
+    columns = {rung["rung"]: rung["layers"] for rung in above} | {"rtlsim": report["layers"]}
     cells = [
-        {x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in r["layers"]} for r in rungs
-    ]
-    heads = [
-        r["rung"] + ("" if r["stalls"] is None else f", stalls {r['stalls']} %") for r in rungs
+        {x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in layers}
+        for layers in columns.values()
     ]
     rows = [(name, *(c.get(name, "") for c in cells)) for name in report["streams"]]
-    print_table("mismatches / values against the integer model", ("layer", *heads), rows)
-    if len(rungs) == sum(r["rung"] == "rtlsim" for r in rungs):
+    print_table("mismatches / values against the integer model", ("layer", *columns), rows)
+    if not above:
         say("PyTorch is not in this comparison: the network came as a QONNX graph")
-    cycles = report["cycles"]
-    say(
-        f"latency {cycles['latency']} cycles, interval {cycles['interval']} cycles a frame; "
-        f"simulated at {report['kcycles_per_second']} kcycles/s"
+    print_table(
+        "simulations",
+        ("stalls", "frames", "cycles", "mismatches", "seconds"),
+        [
+            (r["stalls"], r["frames"], r["cycles"], r["mismatches"], r["seconds"])
+            for r in rungs
+            if r["rung"] == "rtlsim"
+        ],
     )
+    cycles = report["cycles"]
+    if cycles is not None:
+        say(f"latency {cycles['latency']} cycles, interval {cycles['interval']} cycles a frame")
+    say(f"simulated at {report['kcycles_per_second']} kcycles/s")
     say(
-        f"{report['mismatches']} mismatches over all layers, {report['frames']} frames, "
-        f"seed {report['seed']}"
+        f"{report['mismatches']} mismatches over all layers, {report['frames']} frames "
+        f"({report['stimulus']}, from number {report['first']} on), seed {report['seed']}"
     )
 
 

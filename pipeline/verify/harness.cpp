@@ -1,33 +1,34 @@
 // Drives a design between two AXI4-Streams and records the streams inside it.
 //
-// usage: simulator input.bin output-folder frames stall-percent seed watchdog-cycles
+// usage: simulator input.bin output-folder frames stalls percent seed watchdog-cycles
 //
+// stalls: none, random, bursts, stop, full or reset; percent: of random.
 // Writes <index>.bin for every captured stream and prints a JSON object: how it ended, cycle
-// counts, and for every stream its words and handshake at the end.  Exit code 0 when all frames
+// counts, and for every stream its words, its handshake at the end, and whether every run that a reset
+// ended carried the first words of the last run.  Exit code 0 when all frames
 // came out and nothing more, 3 otherwise.
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "streams.hpp"  // generated: Top, make_views, input and output ports
 
 namespace {
 
-// Holds an end of the accelerator back: single cycles at random, and now and then a burst.
-class Stall {
+constexpr uint64_t settled = 4096;  // nothing moves for this long: nothing will until an end opens
+constexpr int reset_cycles = 4;
+
+class Random {
  public:
-  Stall(uint64_t seed, unsigned percent) : state_(seed * 2654435761u + 88172645463325252u), percent_(percent) {}
-  bool next() {
-    if (percent_ == 0) return false;
-    if (burst_ > 0) return --burst_, true;
-    const uint64_t random = draw();
-    if (random % 512 == 0) burst_ = (random >> 16) % 64;
-    return (random >> 32) % 100 < percent_;
-  }
+  explicit Random(uint64_t seed) : state_(seed * 2654435761u + 88172645463325252u) {}
+  uint64_t below(uint64_t limit) { return (draw() >> 16) % limit; }
 
  private:
   uint64_t draw() {
@@ -37,14 +38,154 @@ class Stall {
     return state_;
   }
   uint64_t state_;
-  unsigned percent_;
-  uint64_t burst_ = 0;
 };
 
+// The ends of the accelerator that are held back in a cycle.
+struct Held {
+  bool input, output;
+};
+
+// Asked once a cycle; `quiet` is for how many cycles no stream has moved.
+class Stalls {
+ public:
+  virtual ~Stalls() = default;
+  virtual Held next(uint64_t quiet) = 0;
+};
+
+class None : public Stalls {
+ public:
+  Held next(uint64_t) override { return {false, false}; }
+};
+
+// Single cycles, and now and then a burst, at each end by itself.
+class Single : public Stalls {
+ public:
+  Single(uint64_t seed, unsigned percent) : input_{Random{seed + 1}, 0}, output_{Random{seed + 2}, 0}, percent_(percent) {}
+  Held next(uint64_t) override { return {next(input_), next(output_)}; }
+
+ private:
+  struct End {
+    Random random;
+    uint64_t burst;
+  };
+  bool next(End& end) {
+    if (end.burst > 0) return --end.burst, true;
+    if (end.random.below(512) == 0) end.burst = end.random.below(64);
+    return end.random.below(100) < percent_;
+  }
+  End input_, output_;
+  unsigned percent_;
+};
+
+// Long runs, held and not held in turns, at each end by itself.
+class Bursts : public Stalls {
+ public:
+  explicit Bursts(uint64_t seed) : input_(start(seed + 1)), output_(start(seed + 2)) {}
+  Held next(uint64_t) override { return {next(input_), next(output_)}; }
+
+ private:
+  struct End {
+    Random random;
+    bool held;
+    uint64_t left;
+  };
+  static End start(uint64_t seed) {
+    Random random{seed};
+    const bool held = random.below(2);
+    return {random, held, 0};
+  }
+  static bool next(End& end) {
+    if (end.left == 0) {
+      end.held = !end.held;
+      end.left = 1 + end.random.below(400);
+    }
+    end.left--;
+    return end.held;
+  }
+  End input_, output_;
+};
+
+// Both ends for 1,000 cycles, at random moments; the first one early.
+class Stop : public Stalls {
+ public:
+  explicit Stop(uint64_t seed) : random_(seed), free_(1 + random_.below(32)) {}
+  Held next(uint64_t) override {
+    if (free_ > 0) return --free_, Held{false, false};
+    if (++stopped_ == 1000) {
+      stopped_ = 0;
+      free_ = 1 + random_.below(4096);
+    }
+    return {true, true};
+  }
+
+ private:
+  Random random_;
+  uint64_t free_, stopped_ = 0;
+};
+
+// The output until the design is full, then, a while later, the input until it is empty.
+class Full : public Stalls {
+ public:
+  explicit Full(uint64_t seed) : random_(seed) {}
+  Held next(uint64_t quiet) override {
+    if (free_ > 0) return --free_, Held{false, false};
+    const Held held = fill_ ? Held{false, true} : Held{true, false};
+    // a design that was quiet before has to be given the time to move
+    if (++held_ > settled && quiet >= settled) {
+      fill_ = !fill_;
+      held_ = 0;
+      free_ = 1 + random_.below(4096);
+    }
+    return held;
+  }
+
+ private:
+  Random random_;
+  bool fill_ = true;
+  uint64_t free_ = 0, held_ = 0;
+};
+
+// Runs that a reset ends in the middle of one of the first frames; in the last of them the output is
+// held back, so that nothing has left the design, and a small one is full by then.
+class Resets : public Stalls {
+ public:
+  Resets(uint64_t seed, uint64_t frames, uint64_t words) : random_(seed), frames_(frames < 4 ? frames : 4), words_(words) {
+    aim();
+  }
+  Held next(uint64_t) override { return {false, run_ == 2}; }
+  // Whether it is time, with so many input words of this run taken; the next run begins then.
+  bool due(uint64_t taken, uint64_t quiet) {
+    if (run_ == 3 || (taken < target_ && quiet < settled)) return false;
+    run_++;
+    aim();
+    return true;
+  }
+
+ private:
+  void aim() { target_ = random_.below(frames_) * words_ + 1 + random_.below(words_ > 1 ? words_ - 1 : 1); }
+  Random random_;
+  uint64_t frames_, words_, target_ = 0;
+  unsigned run_ = 0;
+};
+
+// A stream's words since the last reset, and what it carried in the runs before.
 struct Recorder {
   View view;
   uint64_t words = 0;
   std::vector<uint8_t> data;
+  std::vector<std::vector<uint8_t>> before;
+
+  void restart() {
+    words = 0;
+    before.push_back(std::move(data));
+    data.clear();
+  }
+  // All runs are sent the same, so what came of a shorter one is the beginning of the last.
+  bool repeats() const {
+    for (const std::vector<uint8_t>& run : before)
+      if (run.size() > data.size() || !std::equal(run.begin(), run.end(), data.begin())) return false;
+    return true;
+  }
 };
 
 std::vector<uint8_t> read_file(const char* path) {
@@ -67,13 +208,25 @@ bool write_file(const std::string& path, const std::vector<uint8_t>& content) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 7) return 2;
+  if (argc < 8) return 2;
   const std::vector<uint8_t> input = read_file(argv[1]);
   const std::string folder = argv[2];
   const uint64_t frames = std::strtoull(argv[3], nullptr, 10);
-  const unsigned percent = std::strtoul(argv[4], nullptr, 10);
-  const uint64_t seed = std::strtoull(argv[5], nullptr, 10);
-  const uint64_t watchdog = std::strtoull(argv[6], nullptr, 10);
+  const std::string kind = argv[4];
+  const unsigned percent = std::strtoul(argv[5], nullptr, 10);
+  const uint64_t seed = std::strtoull(argv[6], nullptr, 10);
+  const uint64_t watchdog = std::strtoull(argv[7], nullptr, 10);
+  const uint64_t words_in = input.size() / input_bytes, words_out = frames * output_words;
+
+  Resets* resets = nullptr;
+  std::unique_ptr<Stalls> stalls;
+  if (kind == "none") stalls = std::make_unique<None>();
+  if (kind == "random") stalls = std::make_unique<Single>(seed, percent);
+  if (kind == "bursts") stalls = std::make_unique<Bursts>(seed);
+  if (kind == "stop") stalls = std::make_unique<Stop>(seed);
+  if (kind == "full") stalls = std::make_unique<Full>(seed);
+  if (kind == "reset") stalls.reset(resets = new Resets(seed, frames, words_in / frames));
+  if (!stalls) return 2;
 
   VerilatedContext context;
   context.commandArgs(argc, argv);
@@ -82,22 +235,29 @@ int main(int argc, char** argv) {
   Top top{&context};
 
   std::vector<Recorder> recorders;
-  for (const View& view : make_views(top)) recorders.push_back({view, 0, {}});
-  Stall hold_input{seed + 1, percent}, hold_output{seed + 2, percent};
+  for (const View& view : make_views(top)) recorders.push_back({view, 0, {}, {}});
 
-  const uint64_t words_in = input.size() / input_bytes, words_out = frames * output_words;
   uint64_t sent = 0, received = 0, cycle = 0, moved = 0;
   uint64_t first_in = 0;
   std::vector<uint64_t> finished;
   bool offering = false;
 
-  reset(top);
-  // after the last frame a while longer: what comes then is too much
+  reset(top, 16);
+  // after the last frame a while longer, with no end held back: what comes then is too much
   const uint64_t linger = 4096;
   for (uint64_t end = 0; end < linger && cycle - moved < watchdog; cycle++) {
-    if (!offering && sent < words_in) offering = !hold_input.next();
+    if (resets && resets->due(sent, cycle - moved)) {
+      reset(top, reset_cycles);
+      for (Recorder& recorder : recorders) recorder.restart();
+      finished.clear();
+      sent = received = end = 0;
+      offering = false;
+      moved = cycle;
+    }
+    const Held held = end > 0 ? Held{false, false} : stalls->next(cycle - moved);
+    if (!offering && sent < words_in) offering = !held.input;
     drive_input(top, offering, offering ? &input[sent * input_bytes] : nullptr);
-    drive_ready(top, !hold_output.next());
+    drive_ready(top, !held.output);
     top.ap_clk = 0;
     top.eval();
 
@@ -138,8 +298,9 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < finished.size(); i++) std::printf("%s%llu", i ? ", " : "", (unsigned long long)finished[i]);
   std::printf("],\n \"streams\": [");
   for (size_t i = 0; i < recorders.size(); i++)
-    std::printf("%s\n  {\"words\": %llu, \"valid\": %d, \"ready\": %d}", i ? "," : "",
-                (unsigned long long)recorders[i].words, *recorders[i].view.valid, *recorders[i].view.ready);
+    std::printf("%s\n  {\"words\": %llu, \"valid\": %d, \"ready\": %d, \"repeats\": %s}", i ? "," : "",
+                (unsigned long long)recorders[i].words, *recorders[i].view.valid, *recorders[i].view.ready,
+                recorders[i].repeats() ? "true" : "false");
   std::printf("]}\n");
   return done ? 0 : 3;
 }

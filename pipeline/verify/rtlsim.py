@@ -90,6 +90,31 @@ class Simulator:
 
 
 @dataclass(frozen=True)
+class Stalls:
+    """What happens at the ends of a design while it runs; the moments are those of a seed.
+
+    none; random: each end is held back in `percent` of the cycles, now and then for longer;
+    bursts: each end for up to 400 cycles, again and again; stop: both ends for 1,000 cycles at
+    random moments; full: the output until the design is full, then the input until it is empty,
+    and so on; reset: three resets in the middle of a frame, before the last of which no output has
+    left.  After each all frames are sent from the first on; what follows the last one is recorded,
+    and what came before must be the beginning of it.
+    """
+
+    kind: str = "none"
+    percent: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Stalls:
+        """Reads one of those that `verify.stalls` lists: "random 25", "bursts"."""
+        kind, _, percent = text.strip().partition(" ")
+        return cls(kind, int(percent or 0))
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.percent} %" if self.percent else self.kind
+
+
+@dataclass(frozen=True)
 class Simulation:
     """values: recorded streams by name, (frames, words * elements), the output as "output";
     latency: cycles from the first input word to the first frame's last output word; interval:
@@ -102,7 +127,7 @@ class Simulation:
     interval: int
     seconds: float
     seed: int
-    stall_percent: int
+    stalls: Stalls
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -248,11 +273,11 @@ inline void drive_ready(Top& top, bool ready) {{ top.{leaving}_tready = ready; }
 inline bool input_moves(const Top& top) {{ return top.{entering}_tvalid && top.{entering}_tready; }}
 inline bool output_moves(const Top& top) {{ return top.{leaving}_tvalid && top.{leaving}_tready; }}
 
-inline void reset(Top& top) {{
+inline void reset(Top& top, int cycles) {{
   top.ap_rst_n = 0;
   drive_input(top, false, nullptr);
   drive_ready(top, false);
-  for (int i = 0; i < 16; i++) {{
+  for (int i = 0; i < cycles; i++) {{
     top.ap_clk = 0;
     top.eval();
     top.ap_clk = 1;
@@ -283,8 +308,8 @@ class _Ended:
     """What the harness says of a run.
 
     done: all frames came out and nothing more; sent, received: words; first_in: cycle of the
-    first input word; finished: cycle of every frame's last output word; streams: words, and the
-    handshake at the end, of every stream.
+    first input word; finished: cycle of every frame's last output word; streams: words, the
+    handshake at the end, and whether runs that a reset ended agree with the last, of every stream.
     """
 
     done: bool
@@ -300,16 +325,16 @@ def simulate(
     simulator: Simulator,
     frames: Integers,
     *,
-    stall_percent: int,
+    stalls: Stalls,
     seed: int,
     tables: Path,
     scratch: Path,
 ) -> Simulation:
     """Runs `frames` (frames, values of the input stream) through the design, back to back.
 
-    tables: folder with the design's table files; scratch: an empty folder to write to.
-    stall_percent: share of cycles in which either end is held back.  Raises VerificationFailed
-    where the design hangs (naming the stream), or delivers too many or too few words.
+    tables: folder with the design's table files; scratch: an empty folder to write to.  Raises
+    VerificationFailed where the design hangs (naming the stream), or delivers too many or too few
+    words.
     """
     design = simulator.design
     if len(frames) == 0:
@@ -317,11 +342,16 @@ def simulate(
     _require_tables(design, tables)
     (scratch / "input.bin").write_bytes(pack(frames, design.input.bits, design.input.elements))
     started = time.monotonic()
-    arguments = (len(frames), stall_percent, seed, WATCHDOG_CYCLES)
+    arguments = (len(frames), stalls.kind, stalls.percent, seed, WATCHDOG_CYCLES)
     ended = _run(simulator, arguments, tables, scratch)
     seconds = time.monotonic() - started
     if not ended.done:
-        raise VerificationFailed(_explain_hang(design, ended, len(frames)))
+        why = _explain_hang(design, ended, len(frames))
+        raise VerificationFailed(f"{why}; stalls {stalls}, seed {seed}")
+    for stream, state in zip((*design.inner, design.output), ended.streams, strict=True):
+        if not state["repeats"]:
+            why = f"stream {stream.name} carries other words after one reset than after another"
+            raise VerificationFailed(f"{why}; stalls {stalls}, seed {seed}")
     return Simulation(
         values=_recorded((*design.inner, design.output), len(frames), scratch),
         cycles=ended.cycles,
@@ -329,7 +359,7 @@ def simulate(
         interval=_steady_interval(ended.finished),
         seconds=seconds,
         seed=seed,
-        stall_percent=stall_percent,
+        stalls=stalls,
     )
 
 
@@ -342,7 +372,9 @@ def _require_tables(design: Design, folder: Path) -> None:
             )
 
 
-def _run(simulator: Simulator, arguments: Iterable[int], tables: Path, scratch: Path) -> _Ended:
+def _run(
+    simulator: Simulator, arguments: Iterable[int | str], tables: Path, scratch: Path
+) -> _Ended:
     log = scratch / "simulator.log"
     command = [simulator.binary.resolve(), scratch.resolve() / "input.bin", scratch.resolve()]
     try:

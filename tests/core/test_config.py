@@ -85,6 +85,13 @@ GOLDEN = [
         "quantization steps: powers of two (exact) or any float",
     ),
     (
+        {"verify": {"stalls": "none, burst"}},
+        "verify.stalls = 'none, burst': 'burst' is none of them",
+        "verify.stalls = 'none, random 25, bursts, stop, full, reset' is the default: a simulation "
+        "for each: how the accelerator's ends are held back (random 1 to random 90: a share of "
+        "cycles), or a reset",
+    ),
+    (
         {"export": {"checkpoint": "a", "qonnx": "b"}},
         "[export]: checkpoint and qonnx are both set, but only one can be compiled",
         "change one key of [export]",
@@ -104,8 +111,12 @@ def test_golden_messages(values, what, remedy):
     [
         ("network", "weight_bits", 2, 1),
         ("network", "activation_bits", 8, 9),
-        ("verify", "stall_percent", 0, -1),
-        ("verify", "stall_percent", 90, 91),
+        ("verify", "first", 0, -1),
+        ("verify", "stimulus", "halves", "half"),
+        ("verify", "stalls", "random 90", "random 91"),
+        ("verify", "stalls", "none,  random 1,reset", "random 0"),
+        ("verify", "stalls", "stop", "stop, none, stop"),
+        ("verify", "stalls", "full", ""),
         ("hardware", "clock_mhz", 0.5, 0.0),
         ("hardware", "clock_mhz", 1, float("nan")),
         ("train", "learning_rate", 1.0, float("inf")),

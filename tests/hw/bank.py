@@ -14,11 +14,11 @@ import numpy as np
 
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.tools import run_tool
-from pipeline.verify.rtlsim import Design, Simulator, Stream, build_simulator, simulate
+from pipeline.verify.rtlsim import Design, Simulator, Stalls, Stream, build_simulator, simulate
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
 
 RTL = PROJECT_ROOT / "hw" / "rtl"
-STALLS = (0, 40)
+STALLS = ("none", "random 40", "full", "reset")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Bank:
     folder: Path
     words: int
 
-    def run(self, number: int, frames: int, values: Integers, stalls: int, seed: int = 1) -> Run:
+    def run(self, number: int, frames: int, values: Integers, stalls: str, seed: int = 1) -> Run:
         """Sends `values` through instance `number`, which must give `frames` frames."""
         entering, leaving = self.instances[number].entering, self.instances[number].leaving
         raw = np.frombuffer(pack(values, entering.bits, entering.elements), np.uint8)
@@ -73,7 +73,7 @@ class Bank:
             simulation = simulate(
                 self.simulator,
                 words.reshape(frames, -1),
-                stall_percent=stalls,
+                stalls=Stalls.parse(stalls),
                 seed=seed,
                 tables=self.folder,
                 scratch=Path(scratch),

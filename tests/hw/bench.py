@@ -10,11 +10,12 @@ from pipeline.core.paths import PROJECT_ROOT
 from pipeline.dataflow.hdl import NodeHdl, NodeStream
 from pipeline.dataflow.operators import Kernel, wrapper_text
 from pipeline.stages.verify_rtlsim import CACHE, read_design
-from pipeline.verify.rtlsim import Simulation, Simulator, build_simulator, simulate
+from pipeline.verify.rtlsim import Simulation, Simulator, Stalls, build_simulator, simulate
 from pipeline.verify.streams import word_bytes
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
 SEED = 20
+STALLED = ("random 40", "bursts", "stop", "full", "reset")
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,22 @@ class Bench:
     simulator: Simulator
     folder: Path
 
-    def run(self, frames: np.ndarray, stalls: int = 0, seed: int = SEED) -> Simulation:
-        """The simulation of frames (n, values); seed and stalls are in the failure's locals."""
-        print(f"stalls {stalls} %, seed {seed}")
+    def run(self, frames: np.ndarray, stalls: str = "none", seed: int = SEED) -> Simulation:
+        """The simulation of frames (n, values); stalls and seed are printed."""
+        print(f"stalls {stalls}, seed {seed}")
         scratch = self.folder / f"run-{stalls}-{seed}"
         scratch.mkdir(exist_ok=True)
         return simulate(
             self.simulator,
             frames,
-            stall_percent=stalls,
+            stalls=Stalls.parse(stalls),
             seed=seed,
             tables=self.folder,
             scratch=scratch,
         )
 
-    def outputs(self, frames: np.ndarray, stalls: int = 0) -> np.ndarray:
-        return self.run(frames, stalls).values["output"]
+    def outputs(self, frames: np.ndarray) -> np.ndarray:
+        return self.run(frames).values["output"]
 
 
 def bench(folder: Path, kernel: Kernel, into: Words, out: Words) -> Bench:

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.dataflow.operators import Kernel
 from pipeline.dataflow.tables import table_text
-from tests.hw.bench import Bench, Words, bench
+from tests.hw.bench import STALLED, Bench, Words, bench
 
 CHANNELS = 6
 BIAS = np.array([-100, 0, 100, -128, 127, 1])
@@ -34,8 +34,8 @@ def test_it_adds_a_word_a_cycle(pe: int, bits: int, signed: bool, tmp_path: Path
     free = unit.run(frames)
     assert np.array_equal(free.values["output"], frames + BIAS)
     assert free.interval == into.words
-    for seed in (1, 2):
-        assert np.array_equal(unit.run(frames, 40, seed).values["output"], frames + BIAS)
+    for stalls in STALLED:
+        assert np.array_equal(unit.run(frames, stalls).values["output"], frames + BIAS)
 
 
 def test_another_constant_is_noticed(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def netlist(bank: Bank) -> Bank:
 @pytest.mark.parametrize("stalls", STALLS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_yosys_and_verilator_read_one_circuit_and_it_computes_what_numpy_does(
-    bank: Bank, netlist: Bank, name: str, stalls: int, seed: int
+    bank: Bank, netlist: Bank, name: str, stalls: str, seed: int
 ) -> None:
     example, number = EXAMPLES[name], ALL.index(name)
     values = example.inputs(FRAMES, seed)
@@ -224,7 +224,7 @@ def test_yosys_and_verilator_read_one_circuit_and_it_computes_what_numpy_does(
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_cycles_are_as_the_module_says(bank: Bank, name: str) -> None:
     example, number = EXAMPLES[name], ALL.index(name)
-    one, many = (bank.run(number, n, example.inputs(n, 1), 0) for n in (1, 9))
+    one, many = (bank.run(number, n, example.inputs(n, 1), "none") for n in (1, 9))
     assert one.latency == example.cycles - 1 - example.idle + example.delay
     assert many.cycles - one.cycles == 8 * example.cycles
 
@@ -235,9 +235,9 @@ def test_a_full_fifo_holds_its_depth_and_then_delivers_a_word_a_cycle(
 ) -> None:
     name = f"filled FIFO of {depth}"
     values = FILLED_FIFOS[name].inputs(FRAMES, 1)
-    full = bank.run(ALL.index(name), FRAMES, values, 0)
+    full = bank.run(ALL.index(name), FRAMES, values, "none")
     assert full.values.tolist() == values.ravel().tolist()
-    empty = bank.run(ALL.index(f"FIFO of {depth}"), FRAMES, values, 0)
+    empty = bank.run(ALL.index(f"FIFO of {depth}"), FRAMES, values, "none")
     # word `depth` was refused and the output opened the cycle after; from there on without a gap
     assert full.latency == depth + 1 + WORDS - 1
     assert full.cycles - empty.cycles == full.latency - empty.latency
@@ -247,7 +247,7 @@ def test_a_full_fifo_holds_its_depth_and_then_delivers_a_word_a_cycle(
 def test_a_broken_fifo_is_noticed(bank: Bank, fault: str) -> None:
     values = fifo("", 3).inputs(40, 1)
     try:
-        found = bank.run(ALL.index(fault), 40, values, 40).values.tolist()
+        found = bank.run(ALL.index(fault), 40, values, "random 40").values.tolist()
     except VerificationFailed:  # words were lost, or some came twice
         return
     assert found != values.ravel().tolist()

@@ -5,10 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from pipeline.core.config import Config
 from pipeline.core.errors import UserError, VerificationFailed
 from pipeline.core.tools import ToolError
-from pipeline.verify.rtlsim import Design, Simulation, Simulator, Stream, build_simulator, simulate
+from pipeline.verify.rtlsim import (
+    Design,
+    Simulation,
+    Simulator,
+    Stalls,
+    Stream,
+    build_simulator,
+    simulate,
+)
 
 WORDS = 4
 FRAMES = np.arange(10 * WORDS).reshape(10, WORDS)
@@ -80,11 +90,16 @@ def passing(tmp_path: Path, cache: Path) -> Simulator:
     return build_simulator(make_design(tmp_path, PASS), cache)
 
 
-def run(simulator: Simulator, folder: Path, stalls: int = 0, seed: int = 1) -> Simulation:
+def run(simulator: Simulator, folder: Path, stalls: str = "none", seed: int = 1) -> Simulation:
     scratch = folder / f"run-{stalls}-{seed}"
     scratch.mkdir(exist_ok=True)
     return simulate(
-        simulator, FRAMES, stall_percent=stalls, seed=seed, tables=folder, scratch=scratch
+        simulator,
+        FRAMES,
+        stalls=Stalls.parse(stalls),
+        seed=seed,
+        tables=folder,
+        scratch=scratch,
     )
 
 
@@ -95,13 +110,35 @@ def test_streams_are_recorded_and_cycles_counted(passing: Simulator, tmp_path: P
     assert (result.latency, result.interval) == (WORDS - 1, WORDS)
 
 
-def test_stalls_cost_cycles_and_change_no_value(passing: Simulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stalls", ["random 30", "bursts", "stop", "full", "reset"])
+def test_stalls_cost_cycles_and_change_no_value(
+    stalls: str, passing: Simulator, tmp_path: Path
+) -> None:
     free = run(passing, tmp_path)
-    stalled = [run(passing, tmp_path, 30, seed) for seed in (1, 1, 2)]
-    assert stalled[0].cycles == stalled[1].cycles != stalled[2].cycles
+    seeds = (1, 1, 2, 3, 4)
+    stalled = [run(passing, tmp_path, stalls, seed) for seed in seeds]
+    assert stalled[0].cycles == stalled[1].cycles
+    if stalls not in ("stop", "full"):  # whenever they are, they cost this design the same
+        assert len({result.cycles for result in stalled}) > 1
     assert all(result.cycles > free.cycles for result in stalled)
-    for result in stalled:
-        assert np.array_equal(result.values["inner"], free.values["inner"])
+    for result, seed in zip(stalled, seeds, strict=True):
+        assert (str(result.stalls), result.seed) == (stalls.replace("30", "30 %"), seed)
+        for name in ("inner", "output"):
+            assert np.array_equal(result.values[name], free.values[name])
+
+
+def test_stalls_are_read_and_written_as_text() -> None:
+    texts = Config.from_dict({}).verify.stalls.split(",")
+    found = [Stalls.parse(text) for text in texts]
+    assert found[:3] == [Stalls(), Stalls("random", 25), Stalls("bursts")]
+    assert [str(s) for s in found] == ["none", "random 25 %", "bursts", "stop", "full", "reset"]
+
+
+def test_stalls_that_the_harness_does_not_know_are_refused(
+    passing: Simulator, tmp_path: Path
+) -> None:
+    with pytest.raises(ToolError, match="exit code 2"):
+        run(passing, tmp_path, "bursting")
 
 
 @pytest.mark.parametrize(
@@ -116,9 +153,71 @@ def test_what_goes_wrong_is_named(
     behaviour: str, message: str, tmp_path: Path, cache: Path
 ) -> None:
     simulator = build_simulator(make_design(tmp_path, behaviour), cache)
-    for stalls in (0, 30):
-        with pytest.raises(VerificationFailed, match=message):
+    for stalls, shown in (("none", "none"), ("random 30", "random 30 %"), ("full", "full")):
+        with pytest.raises(VerificationFailed, match=f"{message}.*; stalls {shown}, seed 1"):
             run(simulator, tmp_path, stalls)
+
+
+LOSE = (  # a register that forgets its word where nobody takes it for ten cycles
+    "logic [3:0] waiting; logic full; logic [7:0] kept;"
+    "assign m_axis_tvalid = full; assign stream1_tready = !full || m_axis_tready;"
+    "always_ff @(posedge ap_clk) begin"
+    "  waiting <= (full && !m_axis_tready) ? waiting + 1'b1 : '0;"
+    "  if (!ap_rst_n) full <= 1'b0; else if (stream1_tready) full <= stream1_tvalid;"
+    "  else if (waiting == 10) full <= 1'b0;"
+    "end"
+)
+KEEP = (  # counts the words of a frame, and goes on counting after a reset
+    "logic [1:0] place = '0;"
+    "always_ff @(posedge ap_clk) if (stream1_tvalid && stream1_tready) place <= place + 1'b1;"
+    "assign m_axis_tvalid = stream1_tvalid; assign stream1_tready = m_axis_tready;"
+)
+LEAVE = (  # a register whose word a reset does not take away
+    "logic full = 1'b0;"
+    "assign m_axis_tvalid = full; assign stream1_tready = !full || m_axis_tready;"
+    "always_ff @(posedge ap_clk) if (stream1_tready) full <= stream1_tvalid && ap_rst_n;"
+)
+
+
+@pytest.mark.parametrize("stalls", ["bursts", "stop", "full"])
+def test_a_word_lost_under_back_pressure_is_noticed(
+    stalls: str, tmp_path: Path, cache: Path
+) -> None:
+    simulator = build_simulator(make_design(tmp_path, LOSE), cache)
+    run(simulator, tmp_path)
+    with pytest.raises(VerificationFailed, match=f"stream the output .*; stalls {stalls}, seed 1"):
+        run(simulator, tmp_path, stalls)
+
+
+def test_state_kept_over_a_reset_is_noticed(tmp_path: Path, cache: Path) -> None:
+    design = make_design(tmp_path, KEEP)
+    source = design.sources[0]
+    source.write_text(
+        source.read_text().replace("m_axis_tdata = stream1", "m_axis_tdata = place + stream1")
+    )
+    simulator = build_simulator(design, cache)
+    expected = FRAMES + 3 + np.arange(WORDS)
+    assert np.array_equal(run(simulator, tmp_path).values["output"], expected)
+    assert np.array_equal(run(simulator, tmp_path, "full").values["output"], expected)
+    for seed in range(1, 9):
+        assert kept_state_shows(simulator, tmp_path, seed, expected)
+
+
+def kept_state_shows(
+    simulator: Simulator, folder: Path, seed: int, expected: NDArray[np.int64]
+) -> bool:
+    """Whether another output is found after the last of the resets, or after one before."""
+    try:
+        return (run(simulator, folder, "reset", seed).values["output"] != expected).any()
+    except VerificationFailed as failure:
+        return "stream the output carries other words after one reset" in str(failure)
+
+
+def test_a_word_from_before_a_reset_is_noticed(tmp_path: Path, cache: Path) -> None:
+    simulator = build_simulator(make_design(tmp_path, LEAVE), cache)
+    run(simulator, tmp_path, "full")
+    with pytest.raises(VerificationFailed, match="41 words, 40 expected; stalls reset"):
+        run(simulator, tmp_path, "reset")
 
 
 def test_words_left_at_the_input_are_noticed(tmp_path: Path, cache: Path) -> None:
@@ -129,7 +228,7 @@ def test_words_left_at_the_input_are_noticed(tmp_path: Path, cache: Path) -> Non
         simulate(
             build_simulator(design, cache),
             frames,
-            stall_percent=0,
+            stalls=Stalls(),
             seed=1,
             tables=tmp_path,
             scratch=tmp_path,
@@ -150,7 +249,7 @@ def test_a_table_of_another_length_is_not_computed_with(passing: Simulator, tmp_
 
 def test_no_frames_prove_nothing(passing: Simulator, tmp_path: Path) -> None:
     with pytest.raises(VerificationFailed, match="0 frames"):
-        simulate(passing, FRAMES[:0], stall_percent=0, seed=1, tables=tmp_path, scratch=tmp_path)
+        simulate(passing, FRAMES[:0], stalls=Stalls(), seed=1, tables=tmp_path, scratch=tmp_path)
 
 
 def test_another_table_needs_no_other_simulator(
