@@ -8,8 +8,11 @@
 ## Stages, in the order of the data; each runs what it needs first, and nothing twice:
 ##   data  train  prune      make a data set; train on it; prune what was trained
 ##   freeze  export          integer weights and thresholds; the QONNX graph and its cost
-##   lower  fold  codegen    the hardware graph; its parallelism; SystemVerilog
+##   lower  fold  codegen    the hardware graph; its parallelism; SystemVerilog and HLS C++
+##   verify-cppsim           the C++, compiled, against the integer model, layer by layer
 ##   verify-rtlsim           Verilator against the integer model, layer by layer
+##   verify                  every rung: PyTorch, QONNX, FINN's graph, C++, RTL
+##   mutate                  plant faults in every rung, and see that they are found
 ##
 ## Also: setup (.venv), status (what is up to date), ship (trained weights -> models/NAME),
 ##       table (what all recorded runs came to, beside published results; how to run what is missing),
@@ -24,7 +27,7 @@
 PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4
 
-STAGES := data train prune freeze export lower fold codegen verify-rtlsim
+STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate
 COMMANDS := ship table plots status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
@@ -39,6 +42,9 @@ OPTIONS = --model '$(MODEL)' $(if $(SETTINGS),--set $(SETTINGS)) $(if $(FORCE),-
 define require
 	@$(1) || { printf 'error: %s\nwhere: %s\n  try: %s\n' '$(2)' '$(3)' '$(4)' >&2; exit 2; }
 endef
+
+# faults are planted in a network that is compiled and simulated in seconds
+mutate: MODEL = models/vgg10_tiny
 
 .PHONY: help setup test lint bench scales $(STAGES) $(COMMANDS)
 .DEFAULT_GOAL := help

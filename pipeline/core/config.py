@@ -160,6 +160,9 @@ class Hardware(Section):
     board: str = Field("pynq_z2", description="a file of hw/boards, without .toml (BOARD=)")
     clock_mhz: float = Field(100.0, gt=0, le=1000, description="clock of the accelerator, in MHz")
     target_fps: int = Field(8000, ge=1, description="frames per second that `fold` aims at")
+    backend: Literal["rtl", "hls"] = Field(
+        "rtl", description="sources for Vivado: our RTL, or a Vitis HLS project of our C++"
+    )
 
 
 class Verify(Section):
@@ -196,6 +199,15 @@ class Verify(Section):
         return value
 
 
+class Mutate(Section):
+    """Faults planted in every rung, to see whether the verification finds them."""
+
+    each: int = Field(2, ge=1, description="integers changed in every table of every rung")
+    frames: int = Field(24, ge=16, description="frames that a fault is looked for in")
+    sources: bool = Field(True, description="also plant faults in C++ and RTL, and build them")
+    seed: Seed = Field(1, description="seed of the frames and of the places")
+
+
 class Config(BaseModel):
     """All sections; `Config.from_dict({})` has every default."""
 
@@ -208,6 +220,7 @@ class Config(BaseModel):
     export: Export = Export()
     hardware: Hardware = Hardware()
     verify: Verify = Verify()
+    mutate: Mutate = Mutate()
 
     @classmethod
     def from_dict(

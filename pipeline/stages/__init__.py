@@ -8,7 +8,11 @@ from types import ModuleType
 
 from pipeline.core.stage import Command, Stage
 
-STAGES = ("data", "train", "prune", "freeze", "export", "lower", "fold", "codegen", "verify-rtlsim")
+STAGES = (
+    *("data", "train", "prune"),
+    *("freeze", "export", "lower", "fold", "codegen"),
+    *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
+)
 COMMANDS = ("ship", "table", "plots")
 
 

@@ -1,16 +1,16 @@
-"""Codegen: a self-contained folder of RTL, tables and a file list."""
+"""Codegen: self-contained folders of RTL and of HLS C++, each with tables and what is needed."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
 
 from pipeline.boards.board import load_board
-from pipeline.codegen import rtl
+from pipeline.codegen import hls, rtl
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
 from pipeline.core.paths import PROJECT_ROOT
@@ -18,14 +18,16 @@ from pipeline.core.progress import progress, say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import integer_model
+from pipeline.dataflow.folding import NodeFolding, layer_foldings
 from pipeline.dataflow.hdl import NodeHdl, generate, stream_names
 from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.stages import fold, freeze
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
+HLS_KERNELS = PROJECT_ROOT / "hw" / "hls"
 NOTICE = PROJECT_ROOT / "NOTICE"
 REPORT = "report.json"
-RTL = "rtl"
+RTL, HLS = "rtl", "hls"
 
 
 def run(context: StageContext) -> None:
@@ -33,23 +35,47 @@ def run(context: StageContext) -> None:
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     graph = ModelWrapper(str(context.inputs["fold"] / fold.STREAM_GRAPH))
     nodes = _generate(context, graph, model)
-    files = rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, NOTICE.read_bytes())
-    folder = context.out / RTL
-    folder.mkdir()
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    design = rtl.load_design(folder)
+    notice = NOTICE.read_bytes()
+    rtl_files = rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, notice)
+    hls_files = _hls_files(context, model) | {"NOTICE": notice}
+    _write(context.out / RTL, rtl_files)
+    _write(context.out / HLS, hls_files)
+    design, cpp = rtl.load_design(context.out / RTL), hls.load_design(context.out / HLS)
     report = {
         "stage": "codegen",
         "model": context.model_dir.name,
-        "backend": "rtl",
-        "top": design.top,
-        "sources": len(design.sources),
-        "tables": len(design.tables),
-        "bytes": sum(len(content) for content in files.values()),
+        "backend": context.config.hardware.backend,
+        "rtl": _summary(design.top, design.sources, design.tables, rtl_files),
+        "hls": _summary(cpp.top, cpp.sources, cpp.tables, hls_files),
     }
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _summary(
+    top: str, sources: Sequence[str], tables: Sequence[str], files: Mapping[str, bytes]
+) -> dict[str, object]:
+    size = sum(len(content) for content in files.values())
+    return {"top": top, "sources": len(sources), "tables": len(tables), "bytes": size}
+
+
+def _hls_files(context: StageContext, model: IntegerModel) -> dict[str, bytes]:
+    """C++ of the folded layers; with it, where it is what Vivado gets, Vitis HLS's script."""
+    hardware = context.config.hardware
+    folded = json.loads((context.inputs["fold"] / fold.REPORT).read_text())["nodes"]
+    foldings = layer_foldings([NodeFolding(**node) for node in folded])
+    kernels = {path.name: path.read_bytes() for path in sorted(HLS_KERNELS.iterdir())}
+    files = hls.accelerator(model, foldings, kernels)
+    if hardware.backend == "rtl":
+        return files
+    script = hls.vitis_script(files, load_board(hardware.board).part, 1e3 / hardware.clock_mhz)
+    return files | {hls.SCRIPT: script.encode()}
 
 
 def _generate(context: StageContext, graph: ModelWrapper, model: IntegerModel) -> list[NodeHdl]:
@@ -78,22 +104,26 @@ def input_stream(nodes: list[NodeHdl], model: IntegerModel) -> rtl.TopStream:
 def show(folder: Path) -> None:
     """Says what earlier outputs hold."""
     report = json.loads((folder / REPORT).read_text())
-    say(
-        f"RTL top {report['top']}: {report['sources']} sources, {report['tables']} tables, "
-        f"{report['bytes'] / 1e6:.1f} MB"
-    )
+    for kind, label in ((RTL, "RTL"), (HLS, "HLS C++")):
+        found = report[kind]
+        say(
+            f"{label} top {found['top']}: {found['sources']} sources, {found['tables']} tables, "
+            f"{found['bytes'] / 1e6:.1f} MB"
+        )
+    if report["backend"] == HLS:
+        say(f"for Vitis HLS: vitis_hls -f {hls.SCRIPT}, in {folder / HLS}")
 
 
 def sources(_: Config) -> Mapping[str, Path]:
-    return {"kernels": KERNELS, "notice": NOTICE}
+    return {"kernels": KERNELS, "hls": HLS_KERNELS, "notice": NOTICE}
 
 
 STAGE = Stage(
     name="codegen",
-    summary="write the accelerator's RTL, tables and file list",
+    summary="write the accelerator's RTL, and the same as HLS C++",
     sections=("hardware",),
     needs=("freeze", "fold"),
-    outputs=(f"{RTL}/", REPORT),
+    outputs=(f"{RTL}/", f"{HLS}/", REPORT),
     run=run,
     sources=sources,
     show=show,

@@ -38,12 +38,20 @@ def float32_boundaries(
 
     Raises VerificationFailed where a value is not a whole number of steps.
     """
-    inputs = torch.from_numpy(frames).transpose(1, 2).contiguous()
+    with reference_convolutions():
+        return run_boundaries(model, chain, torch.from_numpy(frames).transpose(1, 2).contiguous())
+
+
+def run_boundaries(
+    model: nn.Sequential, chain: Chain, inputs: Tensor, batch: int = BATCH
+) -> dict[str, Integers]:
+    """The same for inputs (n, channels, positions) of any layout and the precision of `model`,
+    with whatever convolutions PyTorch is set to use."""
     steps = _steps(chain)
     batches: dict[str, list[Tensor]] = {name: [] for name in steps}
-    with torch.no_grad(), _reference_convolutions(), _outputs(model, tuple(steps)) as outputs:
-        for batch in inputs.split(BATCH):
-            model(batch)
+    with torch.no_grad(), _outputs(model, tuple(steps)) as outputs:
+        for part in inputs.split(batch):
+            model(part)
             for name, parts in batches.items():
                 parts.append(outputs[name])
     channels = {block.boundary: len(block.weights) for block in chain.blocks}
@@ -86,7 +94,7 @@ def _outputs(
 
 
 @contextmanager
-def _reference_convolutions() -> Iterator[None]:
+def reference_convolutions() -> Iterator[None]:
     """NNPACK's convolutions are inexact even on integers."""
     before = torch.backends.nnpack.set_flags(False)
     try:
@@ -180,7 +188,7 @@ def _forced_batch(
     inputs = torch.from_numpy(frames).transpose(1, 2).contiguous()
     with (
         torch.no_grad(),
-        _reference_convolutions(),
+        reference_convolutions(),
         _outputs(model, tuple(paths.values()), tensors) as outputs,
     ):
         model(inputs)

@@ -9,8 +9,8 @@ from pipeline.codegen import rtl
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.dataflow.hdl import NodeHdl, NodeStream
 from pipeline.dataflow.operators import Kernel, wrapper_text
-from pipeline.stages.verify_rtlsim import CACHE, read_design
 from pipeline.verify.rtlsim import Simulation, Simulator, Stalls, build_simulator, simulate
+from pipeline.verify.rungs import RTL_CACHE, read_design
 from pipeline.verify.streams import word_bytes
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
@@ -97,4 +97,4 @@ def bench(folder: Path, kernel: Kernel, into: Words, out: Words) -> Bench:
     )
     for name, content in rtl.accelerator([node], entering, KERNELS, b"").items():
         (folder / name).write_bytes(content)
-    return Bench(build_simulator(read_design(folder), CACHE), folder)
+    return Bench(build_simulator(read_design(folder), RTL_CACHE), folder)

@@ -439,7 +439,7 @@ def test_a_frozen_network_has_the_norms_of_its_integers() -> None:
     assert not all(map(torch.equal, before, parameters(model)))
     chain = read_brevitas(model, LENGTH)
     assert failing(certified(chain)) == []
-    # for a certified network all three arithmetics agree
+    # a certified network has the same integers in both
     for arithmetic in (float32_codes, float64_codes):
         assert integer_model.difference(freeze_chain(chain, arithmetic).model, frozen.model) == ""
     again, _ = freeze_network(model, LENGTH)

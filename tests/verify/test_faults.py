@@ -18,7 +18,7 @@ from pipeline.core.stage import StageContext
 from pipeline.dataflow import integer_model
 from pipeline.stages import find_stage, verify_rtlsim
 from pipeline.stages.codegen import RTL
-from pipeline.verify import rtlsim
+from pipeline.verify import rtlsim, rungs
 from pipeline.verify.stimulus import stimulus
 from tests.small import ship_small
 
@@ -84,16 +84,16 @@ def test_the_accelerator_equals_pytorch_at_every_layer(built: Built, tmp_path: P
     report = built.verify(tmp_path, built.inputs["codegen"])
     assert report["mismatches"] == 0
     assert report["frames"] == FRAMES
-    rungs = {(rung["rung"], rung["stalls"]): rung["layers"] for rung in report["rungs"]}
-    stalls = ["none", "random 25 %", "bursts", "stop", "full", "reset"]
-    assert list(rungs) == [("pytorch", None), *(("rtlsim", text) for text in stalls)]
-    assert report["stalls"] == stalls
+    torch, rtl = report["rungs"]
+    assert (torch["rung"], rtl["rung"]) == ("pytorch", "rtlsim")
+    assert report["stalls"] == ["none", "random 25 %", "bursts", "stop", "full", "reset"]
+    assert [run["stalls"] for run in report["runs"]] == report["stalls"]
+    assert all(run["frames"] == FRAMES and run["cycles"] > 0 for run in report["runs"])
     boundaries = [f"pool{i}" for i in range(7)] + ["act7", "act8", "dense9"]
-    assert [x["name"] for x in rungs["pytorch", None]] == ["input", *boundaries]
-    for text in stalls:
-        names = [x["name"] for x in rungs["rtlsim", text]]
-        assert set(names) >= {*boundaries, "conv0.accumulator", "dense9.accumulator", "label"}
-        assert all(x["values"] > 0 for x in rungs["rtlsim", text])
+    assert [x["name"] for x in torch["layers"]] == ["input", *boundaries]
+    names = [x["name"] for x in rtl["layers"]]
+    assert set(names) >= {*boundaries, "conv0.accumulator", "dense9.accumulator", "label", "output"}
+    assert all(x["values"] > 0 for x in rtl["layers"])
 
 
 def test_every_node_stands_being_held_back_and_starved(built: Built, tmp_path: Path) -> None:
@@ -168,8 +168,8 @@ def swap_words(simulate: Callable[..., rtlsim.Simulation]) -> Callable[..., rtls
 def test_two_swapped_words_are_located(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_rtlsim, "simulate", swap_words(rtlsim.simulate))
-    with pytest.raises(VerificationFailed, match=r"2 of .* values differ; first: layer pool2, "):
+    monkeypatch.setattr(rungs, "simulate", swap_words(rtlsim.simulate))
+    with pytest.raises(VerificationFailed, match=r"rtlsim: 12 values differ; first: layer pool2, "):
         built.verify(tmp_path, built.inputs["codegen"])
 
 
@@ -185,7 +185,7 @@ def lose_a_layer(simulate: Callable[..., rtlsim.Simulation]) -> Callable[..., rt
 def test_a_layer_that_was_not_recorded_is_a_failure(
     built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_rtlsim, "simulate", lose_a_layer(rtlsim.simulate))
+    monkeypatch.setattr(rungs, "simulate", lose_a_layer(rtlsim.simulate))
     with pytest.raises(VerificationFailed, match="layer pool4 was not recorded"):
         built.verify(tmp_path, built.inputs["codegen"])
 
@@ -199,9 +199,12 @@ def test_a_failed_verification_exits_1_and_does_not_count(
     assert cli.main(words) == 0
     folder = built.build.folder
     assert (folder / "verify-rtlsim" / "manifest.json").is_file()
-    monkeypatch.setattr(verify_rtlsim, "simulate", swap_words(rtlsim.simulate))
+    monkeypatch.setattr(rungs, "simulate", swap_words(rtlsim.simulate))
     assert cli.main([*words, "--force"]) == 1
-    assert "verification failed: 2 of" in capsys.readouterr().err
+    assert (
+        "verification failed: rtlsim: 12 values differ; first: layer pool2"
+        in capsys.readouterr().err
+    )
     assert not (folder / "verify-rtlsim").exists()
     report = json.loads((folder / "verify-rtlsim.failed" / "report.json").read_text())
     assert report["mismatches"] == 2 * len(report["stalls"])  # two words in each simulation

@@ -1,0 +1,305 @@
+"""The rungs of the ladder: each computes the same frames in its way and is compared (DESIGN 4)."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from qonnx.core.modelwrapper import ModelWrapper
+from torch import nn
+
+from pipeline.codegen import rtl
+from pipeline.core.config import Verify
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.core.progress import busy, progress, say
+from pipeline.core.tools import available_cores
+from pipeline.dataflow.integer_model import IntegerModel, Integers, labels
+from pipeline.dataflow.reference import run_graph
+from pipeline.network.chain import Chain
+from pipeline.verify import foreign, pytorch, qonnx
+from pipeline.verify.compare import LayerResult
+from pipeline.verify.cppsim import build_cpp_simulator, simulate_cpp
+from pipeline.verify.ladder import (
+    OUTPUT,
+    Run,
+    Rung,
+    chunks,
+    compare_streams,
+    summed,
+    with_output,
+)
+from pipeline.verify.rtlsim import (
+    Design,
+    Simulation,
+    Simulator,
+    Stalls,
+    Stream,
+    build_simulator,
+    simulate,
+)
+from pipeline.verify.subject import Subject
+
+CPP_CACHE = PROJECT_ROOT / "build" / ".cppsim"
+RTL_CACHE = PROJECT_ROOT / "build" / ".verilator"
+SHORT = ("bursts", "stop", "reset")
+"""Stalls that get FEW_FRAMES only.  The others get all: a design with deep FIFOs takes dozens of
+frames until it is full."""
+FEW_FRAMES = 8
+"""One of each kind is among the first of a mixed stimulus."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a rung found on some of the frames: (frames,) classes, and the comparison."""
+
+    layers: tuple[LayerResult, ...]
+    predicted: Integers
+
+
+def pytorch_rung(subject: Subject, network: nn.Sequential, chain: Chain) -> Rung:
+    """Brevitas in float32, end to end: for certified networks."""
+
+    def part(at: slice) -> _Part:
+        frames, codes = subject.frames[at], subject.codes[at]
+        found = pytorch.float32_boundaries(network, chain, frames)
+        entering = pytorch.input_codes(network, chain, frames)
+        return _boundaries(subject.model, at.start, codes, found, entering)
+
+    return _in_turn("pytorch", subject, part)
+
+
+def float64_rung(subject: Subject, network: nn.Sequential, chain: Chain) -> Rung:
+    """PyTorch in float64, every layer fed with the integer model's codes: for all others."""
+
+    def part(at: slice) -> _Part:
+        frames, codes = subject.frames[at], subject.codes[at]
+        found = pytorch.float64_boundaries(network, chain, subject.model, codes)
+        entering = pytorch.input_codes(network, chain, frames)
+        return _boundaries(subject.model, at.start, codes, found, entering)
+
+    return _in_turn("pytorch, float64 layer by layer", subject, part)
+
+
+def foreign_pytorch_rung(subject: Subject, network: nn.Sequential, chain: Chain) -> Rung:
+    """Brevitas in float32, every layer fed with the integer model's codes: what differs is within
+    float32's error of a rounding boundary, or a mismatch."""
+
+    def forced(at: slice) -> Mapping[str, Integers]:
+        return pytorch.forced_codes(network, chain, subject.model, subject.frames[at])
+
+    return _foreign("pytorch, float32 layer by layer", subject, chain, forced)
+
+
+def foreign_qonnx_rung(subject: Subject, graph: ModelWrapper, chain: Chain) -> Rung:
+    """The same for the exported graph, of which `chain` was read."""
+
+    def forced(at: slice) -> Mapping[str, Integers]:
+        return qonnx.forced_codes(graph, subject.model, subject.frames[at])
+
+    return _foreign("qonnx, float32 layer by layer", subject, chain, forced)
+
+
+def _foreign(
+    name: str, subject: Subject, chain: Chain, forced: Callable[[slice], Mapping[str, Integers]]
+) -> Rung:
+    judged = []
+
+    def part(at: slice) -> _Part:
+        found = forced(at)
+        layers = foreign.explain(chain, subject.model, subject.frames[at], found, at.start)
+        judged.append(layers)
+        logits = found[subject.model.layers[-1].name]
+        return _Part(tuple(x.result() for x in layers), _classes(logits))
+
+    rung = _in_turn(name, subject, part)
+    layers = foreign.merged(judged)
+    return replace(rung, notes=foreign_notes(layers))
+
+
+def foreign_notes(layers: Sequence[foreign.ForeignLayer]) -> tuple[str, ...]:
+    """What differs from the integer model within float32's error: each one, up to a limit."""
+    explained = sum(x.explained for x in layers)
+    if not explained:
+        return ("no code differs from the integer model's",)
+    listed = [str(difference) for x in layers for difference in x.listed]
+    values = sum(x.values for x in layers)
+    return (f"{explained} of {values:,} codes differ, within float32's error:", *listed)
+
+
+def qonnx_rung(subject: Subject, graph: ModelWrapper) -> Rung:
+    """The exported graph in float32, end to end: for certified networks."""
+
+    def part(at: slice) -> _Part:
+        frames, codes = subject.frames[at], subject.codes[at]
+        found = qonnx.boundaries(graph, subject.model, frames)
+        return _boundaries(subject.model, at.start, codes, found, qonnx.input_codes(graph, frames))
+
+    return _in_turn("qonnx", subject, part)
+
+
+def finn_rung(subject: Subject, graph: ModelWrapper) -> Rung:
+    """FINN's hardware graph, executed by its operators in Python."""
+    names = subject.model.streams
+
+    def part(at: slice) -> _Part:
+        codes = subject.codes[at]
+        found = run_graph(graph, subject.model, codes)
+        wanted = subject.model.trace(codes)
+        layers = compare_streams(names, wanted, found, at.start)
+        return _Part(layers, found["label"].reshape(-1))
+
+    return _in_turn("finn", subject, part)
+
+
+def cppsim_rung(subject: Subject, folder: Path, scratch: Path) -> Rung:
+    """The C++ in `folder`, compiled, on all cores."""
+    with busy("building cppsim, some seconds for a new design"):
+        simulator = build_cpp_simulator(folder, CPP_CACHE)
+    say(f"cppsim {f'built in {simulator.seconds:.0f} s' if simulator.built else 'up to date'}")
+    names = (*subject.model.hardware_streams, OUTPUT)
+
+    def part(at: slice) -> _Part:
+        place = scratch / f"cppsim-{at.start}"
+        place.mkdir()
+        codes = subject.codes[at]
+        found = simulate_cpp(simulator, codes, tables=folder, scratch=place)
+        shutil.rmtree(place)
+        layers = compare_streams(names, with_output(subject.model.trace(codes)), found, at.start)
+        return _Part(layers, found[OUTPUT].reshape(-1))
+
+    # threads: the programs run beside each other, and numpy lets go of Python's lock
+    with ThreadPoolExecutor(available_cores()) as pool:
+        return _gathered("cppsim", subject, pool.map(part, chunks(len(subject.codes))))
+
+
+# --- cycle by cycle -----------------------------------------------------------------------------
+
+
+def rtlsim_rung(subject: Subject, folder: Path, verify: Verify, scratch: Path) -> Rung:
+    """The RTL in `folder`, simulated once for each of `verify.stalls`."""
+    with busy("building the simulator, a minute or so for a new design"):
+        simulator = build_simulator(read_design(folder), RTL_CACHE)
+    how = f"built in {simulator.seconds:.0f} s" if simulator.built else "up to date"
+    say(f"simulator {how}: {len(simulator.design.sources)} sources")
+    started = time.monotonic()
+    runs = [
+        _simulated(simulator, subject, Stalls.parse(text), verify.seed, folder, scratch)
+        for text in verify.stalls.split(",")
+    ]
+    simulations = [simulation for simulation, _ in runs]
+    free = next((x for x in simulations if x.stalls == Stalls()), None)
+    return Rung(
+        "rtlsim",
+        frames=len(subject.codes),
+        seconds=time.monotonic() - started,
+        layers=summed([layers for _, layers in runs]),
+        predicted=simulations[0].values[OUTPUT].reshape(-1),
+        runs=tuple(_run(simulation, layers) for simulation, layers in runs),
+        cycles=None if free is None else {"latency": free.latency, "interval": free.interval},
+    )
+
+
+def _simulated(
+    simulator: Simulator, subject: Subject, stalls: Stalls, seed: int, folder: Path, scratch: Path
+) -> tuple[Simulation, tuple[LayerResult, ...]]:
+    """One simulation, compared; those that take several times as long get a few frames."""
+    codes = subject.codes[:FEW_FRAMES] if stalls.kind in SHORT else subject.codes
+    place = scratch / f"rtlsim-{stalls.kind}-{stalls.percent}"
+    place.mkdir()
+    with busy(f"simulating {len(codes)} frames, stalls {stalls}, seed {seed}"):
+        simulation = simulate(
+            simulator,
+            codes.reshape(len(codes), math.prod(codes.shape[1:])),
+            stalls=stalls,
+            seed=seed,
+            tables=folder,
+            scratch=place,
+        )
+    names = (*subject.model.hardware_streams, OUTPUT)
+    wanted = with_output(subject.model.trace(codes))
+    return simulation, compare_streams(names, wanted, simulation.values)
+
+
+def _run(simulation: Simulation, layers: Sequence[LayerResult]) -> Run:
+    return Run(
+        str(simulation.stalls),
+        len(simulation.values[OUTPUT]),
+        simulation.cycles,
+        sum(x.mismatches for x in layers),
+        round(simulation.seconds, 2),
+    )
+
+
+def read_design(folder: Path) -> Design:
+    """The generated folder as something to simulate."""
+    design = rtl.load_design(folder)
+    *inner, last = design.streams
+    return Design(
+        top=design.top,
+        sources=tuple(folder / name for name in design.sources),
+        tables=design.tables,
+        input=_stream(design.input),
+        output=_stream(last, signal="m_axis"),
+        inner=tuple(_stream(s) for s in inner),
+    )
+
+
+def _stream(stream: rtl.TopStream, signal: str = "") -> Stream:
+    return Stream(
+        name=stream.name,
+        signal=signal or stream.signal,
+        bits=stream.bits,
+        signed=stream.signed,
+        elements=stream.elements,
+        words=stream.words,
+        values=stream.stream,
+    )
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+
+def _boundaries(
+    model: IntegerModel,
+    start: int,
+    codes: Integers,
+    found: Mapping[str, Integers],
+    entering: Integers,
+) -> _Part:
+    """A rung that has no accumulators, and that does its own quantizing of the input."""
+    names = ("input", *model.boundaries)
+    wanted = {"input": codes, **model.trace(codes)}
+    layers = compare_streams(names, wanted, {"input": entering, **found}, start)
+    return _Part(layers, _classes(found[model.boundaries[-1]]))
+
+
+def _classes(logits: Integers) -> Integers:
+    """(frames,), as the hardware chooses: of equal logits the lowest index."""
+    return labels(logits).reshape(-1)
+
+
+def _in_turn(name: str, subject: Subject, part: Callable[[slice], _Part]) -> Rung:
+    """All frames, chunk by chunk."""
+    return _gathered(name, subject, map(part, chunks(len(subject.codes))))
+
+
+def _gathered(name: str, subject: Subject, found: Iterable[_Part]) -> Rung:
+    """What the chunks came to, with a progress bar while they do."""
+    started, parts = time.monotonic(), []
+    with progress(name, len(subject.codes), "frames") as bar:
+        for part in found:
+            parts.append(part)
+            bar.advance(len(part.predicted))
+    return Rung(
+        name,
+        frames=len(subject.codes),
+        seconds=time.monotonic() - started,
+        layers=summed([x.layers for x in parts]),
+        predicted=np.concatenate([x.predicted for x in parts]),
+    )
