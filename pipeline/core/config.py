@@ -169,6 +169,9 @@ class Verify(Section):
     """How the hardware is compared with the integer model."""
 
     frames: int = Field(48, ge=1, description="frames compared (FRAMES=)")
+    rtlsim_frames: int = Field(
+        200, ge=1, description="how many of these `verify` simulates as RTL, the slowest rung"
+    )
     seed: Seed = Field(1, description="seed of the frames and of the stalls")
     stimulus: Literal[
         "mixed",
@@ -179,7 +182,10 @@ class Verify(Section):
         "alternating",
         "halves",
         "impulses",
-    ] = Field("mixed", description="kind of the frames; mixed: some of every kind")
+        "test",
+    ] = Field(
+        "mixed", description="kind of the frames; mixed: some of every kind; test: the test split"
+    )
     first: int = Field(0, ge=0, lt=2**31, description="number of the first frame")
     stalls: str = Field(
         "none, random 25, bursts, stop, full, reset",

@@ -42,9 +42,6 @@ def shipped_weights(model_dir: Path) -> Path:
     sums = _read_sums(model_dir / SUMS)
     for name in (WEIGHTS, METRICS, CERTIFICATE):
         file = model_dir / name
-        # weights that were shipped before certificates were have none, and list none
-        if not file.exists() and name == CERTIFICATE and name not in sums:
-            continue
         if not file.exists() or sums.get(name) != sha256_file(file):
             raise UserError(
                 f"{name} is not the file that {SUMS} lists",

@@ -22,13 +22,15 @@ from pipeline.verify.subject import Subject
 def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
     subject, generated = verification.subject(context), context.inputs["codegen"]
+    verify = context.config.verify
+    few = subject.beginning(verify.rtlsim_frames)
     graph = ModelWrapper(str(context.inputs["lower"] / lower.HARDWARE_GRAPH))
     found = [
         *torch_rungs(context, subject),
         _qonnx_rung(context, subject),
         rungs.finn_rung(subject, graph),
         rungs.cppsim_rung(subject, generated / codegen.HLS, context.scratch),
-        rungs.rtlsim_rung(subject, generated / codegen.RTL, context.config.verify, context.scratch),
+        rungs.rtlsim_rung(few, generated / codegen.RTL, verify, context.scratch),
     ]
     conclude("verify", context, subject, found, show)
 

@@ -203,9 +203,9 @@ def print_ladder(rungs: Sequence[Mapping[str, Any]], streams: Sequence[str]) -> 
         {x["name"]: f"{x['mismatches']:,} / {x['values']:,}" for x in rung["layers"]}
         for rung in rungs
     ]
-    rows = [(name, *(c.get(name, "") for c in cells)) for name in streams]
-    heads = [rung["rung"] for rung in rungs]
-    print_table("mismatches / values against the integer model", ("layer", *heads), rows)
+    rows = [(name, "reference", *(c.get(name, "") for c in cells)) for name in streams]
+    heads = ("layer", "integer model", *(rung["rung"] for rung in rungs))
+    print_table("mismatches / values", heads, rows)
     for rung in rungs:
         print_runs(rung)
         for note in rung["notes"]:
@@ -229,10 +229,20 @@ def print_runs(rung: Mapping[str, Any]) -> None:
 
 
 def streams_of(rungs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """All streams of reports, in data order: those of the rung with most of them, and the input."""
+    """All streams of reports, in data order.
+
+    The rung with most of them has all but two kinds: the input, and codes before a max-pool, which
+    have the name of the layer and stand behind its accumulators.
+    """
+    every = {x["name"] for rung in rungs for x in rung["layers"]}
     longest = max(([x["name"] for x in rung["layers"]] for rung in rungs), key=len)
-    first = [x["name"] for x in rungs[0]["layers"]]
-    return [*(name for name in first if name not in longest), *longest]
+    order = [name for name in ("input",) if name in every and name not in longest]
+    for name in longest:
+        order.append(name)
+        layer = name.removesuffix(".accumulator")
+        if layer in every and layer not in longest:
+            order.append(layer)
+    return [*order, *sorted(every - set(order))]
 
 
 def print_accuracy(rungs: Sequence[Mapping[str, Any]]) -> None:

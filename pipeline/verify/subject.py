@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,15 @@ class Subject:
     codes: Integers
     labels: Integers
     first: int
+
+    def beginning(self, count: int) -> Subject:
+        """The same with the first `count` of the frames, or all."""
+        return replace(
+            self,
+            frames=self.frames[:count],
+            codes=self.codes[:count],
+            labels=self.labels[:count],
+        )
 
 
 def unlabelled(model: IntegerModel, frames: NDArray[np.float32]) -> Subject:
