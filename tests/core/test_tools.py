@@ -3,13 +3,23 @@
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pipeline.core import tools
 from pipeline.core.errors import UserError
-from pipeline.core.tools import ToolError, available_cores, prepare_finn, run_tool, verilator
+from pipeline.core.tools import (
+    ToolError,
+    ap_types,
+    available_cores,
+    cxx,
+    prepare_finn,
+    run_tool,
+    verilator,
+)
 
 
 def shell(script: str, folder: Path, timeout_s: float = 20, **options: object) -> str:
@@ -128,6 +138,63 @@ def test_missing_verilator_names_the_package(monkeypatch):
         verilator()
     assert error.value.remedy.startswith("make setup")
     verilator.cache_clear()
+
+
+@pytest.fixture
+def not_yet_found() -> Iterator[None]:
+    """What is found is remembered: nothing of it, before the test and behind it."""
+    for find in (cxx, ap_types):
+        find.cache_clear()
+    yield
+    for find in (cxx, ap_types):
+        find.cache_clear()
+
+
+@pytest.mark.usefixtures("not_yet_found")
+def test_missing_compiler_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(tools.shutil, "which", lambda _: None)
+    with pytest.raises(UserError) as error:
+        cxx()
+    assert error.value.what == "g++ is not installed"
+    assert error.value.remedy == "apt install g++"
+
+
+@pytest.mark.usefixtures("not_yet_found")
+def test_compiler_that_does_not_start_says_why(monkeypatch, tmp_path):
+    broken = tmp_path / "g++"
+    broken.write_text("#!/bin/sh\necho cc1plus is missing >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(tools.shutil, "which", lambda _: str(broken))
+    with pytest.raises(UserError, match=r"g\+\+ does not start: cc1plus is missing") as error:
+        cxx()
+    assert error.value.where == str(broken)
+    assert error.value.remedy == "apt install g++"
+
+
+@pytest.mark.usefixtures("not_yet_found")
+def test_compiler_is_known_by_its_macros():
+    assert cxx().path.name == "g++"
+    macros = {line.split()[1] for line in cxx().version.splitlines()}
+    assert {"__GNUC__", "__VERSION__"} <= macros
+
+
+@pytest.mark.usefixtures("not_yet_found")
+@pytest.mark.parametrize("spec", ["no package", "no folder", "no headers in it"])
+def test_missing_hls_headers_name_the_package(monkeypatch, tmp_path, spec):
+    places = {"no folder": None, "no headers in it": [str(tmp_path)]}
+    found = SimpleNamespace(submodule_search_locations=places[spec]) if spec in places else None
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda _: found)
+    with pytest.raises(UserError, match="the HLS headers of the Python package 'hls4ml'") as error:
+        ap_types()
+    assert error.value.where == sys.prefix
+    assert error.value.remedy.startswith("make setup")
+    assert "requirements/finn.lock" in error.value.remedy
+
+
+@pytest.mark.usefixtures("not_yet_found")
+def test_hls_headers_are_the_packages_own():
+    assert ap_types().is_relative_to(Path(sys.prefix))
+    assert {"ap_int.h", "hls_stream.h"} <= {path.name for path in ap_types().iterdir()}
 
 
 def test_finn_is_told_where_to_write(tmp_path, monkeypatch):
