@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -59,7 +59,7 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _summary(
-    top: str, sources: Sequence[str], tables: Sequence[str], files: Mapping[str, bytes]
+    top: str, sources: Sequence[str], tables: Collection[str], files: Mapping[str, bytes]
 ) -> dict[str, object]:
     size = sum(len(content) for content in files.values())
     return {"top": top, "sources": len(sources), "tables": len(tables), "bytes": size}
@@ -111,7 +111,7 @@ def show(folder: Path) -> None:
             f"{found['bytes'] / 1e6:.1f} MB"
         )
     if report["backend"] == HLS:
-        say(f"for Vitis HLS: vitis_hls -f {hls.SCRIPT}, in {folder / HLS}")
+        say(f"for Vitis HLS, in the folder {HLS} there: vitis_hls -f {hls.SCRIPT}")
 
 
 def sources(_: Config) -> Mapping[str, Path]:
