@@ -54,11 +54,12 @@ class TopStream:
 
 @dataclass(frozen=True)
 class DesignFiles:
-    """Sources in compile order, tables, and the streams of the top in data order."""
+    """Sources in compile order, tables by name with their words, and the streams of the top in
+    data order."""
 
     top: str
     sources: tuple[str, ...]
-    tables: tuple[str, ...]
+    tables: dict[str, int]
     input: TopStream
     streams: tuple[TopStream, ...]
 
@@ -78,7 +79,7 @@ def accelerator(
     design = DesignFiles(
         top=TOP,
         sources=(*(p.name for p in sources), f"{TOP}.sv"),
-        tables=tuple(sorted({t.name for n in nodes for t in n.tables})),
+        tables={t.name: _words(t) for n in nodes for t in n.tables},
         input=input_stream,
         streams=tuple(_stream(i, node) for i, node in enumerate(nodes)),
     )
@@ -89,13 +90,18 @@ def accelerator(
     return files
 
 
+def _words(table: Path) -> int:
+    """Words of a table of `$readmemh`, one a line."""
+    return len(table.read_text().split())
+
+
 def load_design(folder: Path) -> DesignFiles:
     """Reads design.json of a generated folder."""
     fields = json.loads((folder / DESIGN).read_text())
     return DesignFiles(
         top=fields["top"],
         sources=tuple(fields["sources"]),
-        tables=tuple(fields["tables"]),
+        tables=fields["tables"],
         input=TopStream(**fields["input"]),
         streams=tuple(TopStream(**s) for s in fields["streams"]),
     )

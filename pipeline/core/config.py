@@ -21,8 +21,8 @@ from pipeline.core.errors import UserError
 
 POOLS = 7
 """VGG10 halves the frame this many times."""
-STALLS = re.compile("none|random ([1-9]|[1-8][0-9]|90)|bursts|stop|full|reset")
-"""What a simulation may do at the accelerator's ends."""
+STALLS = re.compile("none|random ([1-9]|[1-8][0-9]|90)|bursts|stop|full|reset|inside")
+"""What a simulation may do at the accelerator's ends, and between its nodes."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Verify(Section):
     stalls: str = Field(
         "none, random 25, bursts, stop, full, reset",
         description="a simulation for each: how the accelerator's ends are held back "
-        "(random 1 to random 90: a share of cycles), or a reset",
+        "(random 1 to random 90: a share of cycles), or a reset; inside: every node is held back",
     )
 
     @field_validator("stalls")

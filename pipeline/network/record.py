@@ -53,7 +53,7 @@ def pruning_record(
 ) -> dict[str, Any]:
     """The metrics of one pruning as JSON values; ``start`` is the file of the weights pruned."""
     pruning = {
-        **config.prune.model_dump(exclude={"start"}),
+        **config.prune.model_dump(exclude={"start", "reference"}),  # paths of this machine
         "start_sha256": sha256_file(start),
         "start_validation_accuracy": pruned.start_accuracy,
         "start_cost": cost_record(pruned.start_cost),

@@ -37,7 +37,7 @@ from pipeline.verify.compare import LayerResult
 from pipeline.verify.cppsim import CppSimulator, build_cpp_simulator, simulate_cpp
 from pipeline.verify.ladder import OUTPUT, compare_streams, with_output
 from pipeline.verify.mutation import REFUSED, Change, Mutant, random_changes
-from pipeline.verify.rtlsim import Simulator, Stalls, build_simulator, simulate
+from pipeline.verify.rtlsim import Simulator, Stalls, build_simulator, hesitant, simulate
 from pipeline.verify.rungs import read_design
 from pipeline.verify.subject import Subject
 
@@ -127,7 +127,7 @@ class Targets:
             return tuple(name for name in names if name.endswith(".accumulator"))
         if where == "boundaries":
             return self.model.boundaries
-        return names if where == "any" else (where,)
+        return names if where == "any" else (where,)  # one of them, or `REFUSED`
 
 
 def mutants(targets: Targets) -> Iterator[Mutant]:
@@ -252,7 +252,8 @@ def _of_graph(
     def argument() -> str:
         return targets.same_codes(read_qonnx(faulty, "the mutant"))
 
-    return Mutant("qonnx", kind, f"{block.name}: {kind} changed", (block.boundary,), run, argument)
+    where = (block.boundary, *([REFUSED] if kind == "padding" else []))
+    return Mutant("qonnx", kind, f"{block.name}: {kind} changed", where, run, argument)
 
 
 # --- FINN's graph -------------------------------------------------------------------------------
@@ -466,169 +467,114 @@ def _with_field(line: str, shift: int, bits: int, change: Change) -> str:
 # --- hardware: sources --------------------------------------------------------------------------
 
 
+SUMS, BOUNDARIES = ("accumulators",), ("boundaries",)
+SUMS_OR_REFUSED = (*SUMS, REFUSED)
+ANY = ("any", REFUSED)
+TIE = "tie rule"
+
+
 @dataclass(frozen=True)
 class SourceFault:
     """Text of a generated folder, replaced once.
 
-    file: its name, or the beginning of the names of several, of which the first with `old` counts;
-    old: a regular expression; where: "accumulators", "boundaries", "label", "output" or "any", the
-    streams in which it is seen first; refused: it may also be found before anything is compared.
+    old: a regular expression; where: streams in which it is seen first ("accumulators",
+    "boundaries", "any" stand for several), and `REFUSED` where it may also be found before.
     """
 
     kind: str
     file: str
     old: str
     new: str
-    where: str
-    refused: bool = False
+    where: tuple[str, ...]
 
 
 CPP_FAULTS = (
-    SourceFault("comparison", "thresholds.hpp", r"<= sum", "< sum", "boundaries"),
+    SourceFault("comparison", "thresholds.hpp", r"<= sum", "< sum", BOUNDARIES),
     SourceFault(
-        "comparison", "thresholds.hpp", r"level < Levels", "level + 1 < Levels", "boundaries"
+        "comparison", "thresholds.hpp", r"level < Levels", "level + 1 < Levels", BOUNDARIES
     ),
+    SourceFault("padding", "sliding_window.hpp", r"tap - Padding", "tap", SUMS_OR_REFUSED),
+    SourceFault("padding", "sliding_window.hpp", r"= zeros;", "= kept[0][0];", SUMS),
+    SourceFault("state", "sliding_window.hpp", r"output == 0 \|\| ", "", SUMS_OR_REFUSED),
+    SourceFault("schedule", "matrix_vector.hpp", r"kept\[synapse\];", "kept[0];", SUMS),
+    SourceFault("state", "matrix_vector.hpp", r"synapse == 0 \? 0 : ", "", SUMS),
     SourceFault(
-        "padding", "sliding_window.hpp", r"tap - Padding", "tap", "accumulators", refused=True
-    ),
-    SourceFault("padding", "sliding_window.hpp", r"= zeros;", "= kept[0][0];", "accumulators"),
-    SourceFault(
-        "state", "sliding_window.hpp", r"output == 0 \|\| ", "", "accumulators", refused=True
-    ),
-    SourceFault("schedule", "matrix_vector.hpp", r"kept\[synapse\];", "kept[0];", "accumulators"),
-    SourceFault("state", "matrix_vector.hpp", r"synapse == 0 \? 0 : ", "", "accumulators"),
-    SourceFault(
-        "signedness",
-        "matrix_vector.hpp",
-        r"int\(weights(.*)\);",
-        r"(int(weights\1) & 15);",
-        "accumulators",
+        "signedness", "matrix_vector.hpp", r"int\(weights(.*)\);", r"(int(weights\1) & 15);", SUMS
     ),
     SourceFault(
         "signedness",
         "axis.hpp",
-        r"= T\(",
-        "= T(ap_uint<ElementBits - 1>(0) | ",
-        "accumulators",
-        refused=True,
+        r"T\(packed.range\((.*)\)\);",
+        r"T(ap_uint<ElementBits - 1>(packed.range(\1)));",
+        SUMS,
     ),
     SourceFault(
         "accumulator width",
         "matrix_vector.hpp",
         r"Sum\(sums\[row\]\)",
         "Sum(sums[row] << 1) >> 1",
-        "accumulators",
+        SUMS,
     ),
-    SourceFault("maximum", "max_pool.hpp", r"now > held", "now < held", "boundaries"),
-    SourceFault("state", "max_pool.hpp", r"tap == 0 \|\| ", "", "boundaries"),
+    SourceFault("maximum", "max_pool.hpp", r"now > held", "now < held", BOUNDARIES),
+    SourceFault("state", "max_pool.hpp", r"tap == 0 \|\| ", "", BOUNDARIES),
     SourceFault(
         "stream order",
         "width_converter.hpp",
-        r"wide.lane\[i % Ratio \* Lanes \+ lane\]",
-        "wide.lane[i % Ratio * Lanes + Lanes - 1 - lane]",
-        "accumulators",
+        r"wide.lane\[i % Ratio",
+        "wide.lane[(Ratio - 1 - i % Ratio)",
+        SUMS,
     ),
     SourceFault(
         "stream order",
         "width_converter.hpp",
         r"= wide.lane\[i % Ratio",
         "= wide.lane[(Ratio - 1 - i % Ratio)",
-        "any",
+        ANY,
     ),
-    SourceFault("bias", "bias.hpp", r"\) \+ int\(", ") - int(", "boundaries"),
-    SourceFault("tie rule", "label_select.hpp", r"logit > best", "logit >= best", "label"),
-    SourceFault("output", "axis.hpp", r"in.read\(\).lane\[0\]", "in.read().lane[0] + 1", "output"),
-    SourceFault("output", "axis.hpp", r"beat.last = 1", "beat.last = 0", "output", refused=True),
+    SourceFault("bias", "bias.hpp", r"\) \+ int\(", ") - int(", BOUNDARIES),
+    SourceFault(TIE, "label_select.hpp", r"logit > best", "logit >= best", ("label",)),
+    SourceFault("output", "axis.hpp", r"in.read\(\).lane\[0\]", "in.read().lane[0] + 1", (OUTPUT,)),
+    SourceFault("output", "axis.hpp", r"beat.last = 1", "beat.last = 0", (REFUSED,)),
 )
 
+UNIT = "matrix_vector_unit.sv"
 RTL_FAULTS = (
     SourceFault(
         "accumulator width",
-        "matrix_vector_unit.sv",
+        UNIT,
         r"\(word_first_q \? '0 : acc_q\) \+ word_q;",
         "acc_t'($signed((AccBits-1)'((word_first_q ? '0 : acc_q) + word_q)));",
-        "accumulators",
+        SUMS,
     ),
+    SourceFault("state", UNIT, r"word_first_q \? '0 : acc_q", "acc_q", SUMS),
+    SourceFault("signedness", UNIT, r"InSigned && x\[InBits-1\]", "1'b0", SUMS),
+    SourceFault("signedness", UNIT, r"\$signed\(w\)", "$signed({1'b0, w})", SUMS),
+    SourceFault("schedule", UNIT, r"\(last_sf && last_nf\) \? '0", "last_sf ? '0", SUMS),
+    SourceFault("schedule", UNIT, r": kept\[sf_q\]", ": kept[0]", SUMS),
+    SourceFault("handshake", UNIT, r"= !out0_V_TVALID \|\| out0_V_TREADY", "= 1'b1", ANY),
+    SourceFault("maximum", "max_pool.sv", r": \(now > held\)", ": (now < held)", BOUNDARIES),
+    SourceFault("state", "max_pool.sv", r"tap_q == '0 \|\| larger", "larger", BOUNDARIES),
+    SourceFault("handshake", "max_pool.sv", r"= !out0_V_TVALID \|\| out0_V_TREADY", "= 1'b1", ANY),
+    SourceFault("bias", "bias_add.sv", r"wide \+ bias", "wide - bias", BOUNDARIES),
+    SourceFault(TIE, "label_select.sv", r"> best_d\)", ">= best_d)", ("label",)),
+    SourceFault("lost words", "stream_fifo.sv", r"count_q != CountBits'\(Stored\)", "1'b1", ANY),
+    SourceFault("doubled words", "stream_fifo.sv", r"push && !\(load && empty\);", "push;", ANY),
+    SourceFault("padding", "FMPadding_rtl_0.v", r"INIT_YON\(1\)", "INIT_YON(0)", SUMS_OR_REFUSED),
+    SourceFault("signedness", "Thresholding_rtl_1.v", r"SIGNED = 1", "SIGNED = 0", BOUNDARIES),
     SourceFault(
-        "state", "matrix_vector_unit.sv", r"word_first_q \? '0 : acc_q", "acc_q", "accumulators"
-    ),
-    SourceFault(
-        "signedness", "matrix_vector_unit.sv", r"InSigned && x\[InBits-1\]", "1'b0", "accumulators"
-    ),
-    SourceFault(
-        "signedness",
-        "matrix_vector_unit.sv",
-        r"\$signed\(w\)",
-        "$signed({1'b0, w})",
-        "accumulators",
-    ),
-    SourceFault(
-        "schedule",
-        "matrix_vector_unit.sv",
-        r"\(last_sf && last_nf\) \? '0",
-        "last_sf ? '0",
-        "accumulators",
-    ),
-    SourceFault(
-        "schedule", "matrix_vector_unit.sv", r": kept\[sf_q\]", ": kept[0]", "accumulators"
-    ),
-    SourceFault(
-        "handshake",
-        "matrix_vector_unit.sv",
-        r"enable = !out0_V_TVALID \|\| out0_V_TREADY",
-        "enable = 1'b1",
-        "any",
-        refused=True,
-    ),
-    SourceFault("maximum", "max_pool.sv", r": \(now > held\)", ": (now < held)", "boundaries"),
-    SourceFault("state", "max_pool.sv", r"tap_q == '0 \|\| larger", "larger", "boundaries"),
-    SourceFault(
-        "handshake",
-        "max_pool.sv",
-        r"in0_V_TREADY  = !out0_V_TVALID \|\| out0_V_TREADY",
-        "in0_V_TREADY = 1'b1",
-        "any",
-        refused=True,
-    ),
-    SourceFault("bias", "bias_add.sv", r"wide \+ bias", "wide - bias", "boundaries"),
-    SourceFault("tie rule", "label_select.sv", r"> best_d\)", ">= best_d)", "label"),
-    SourceFault(
-        "lost words",
-        "stream_fifo.sv",
-        r"count_q != CountBits'\(Stored\)",
-        "1'b1",
-        "any",
-        refused=True,
-    ),
-    SourceFault(
-        "doubled words",
-        "stream_fifo.sv",
-        r"push && !\(load && empty\);",
-        "push;",
-        "any",
-        refused=True,
-    ),
-    SourceFault(
-        "padding",
-        "FMPadding_rtl_0.v",
-        r"INIT_YON\(1\)",
-        "INIT_YON(0)",
-        "accumulators",
-        refused=True,
-    ),
-    SourceFault("signedness", "Thresholding_rtl_1.v", r"SIGNED = 1", "SIGNED = 0", "boundaries"),
-    SourceFault(
-        "output", "accelerator.sv", r"m_axis_tdata = (\w+);", r"m_axis_tdata = ~\1;", "output"
+        "output", "accelerator.sv", r"m_axis_tdata = (\w+);", r"m_axis_tdata = ~\1;", (OUTPUT,)
     ),
 )
 
 
 def _of_source(rung: str, targets: Targets, fault: SourceFault) -> Iterator[Mutant]:
-    """A fault in a copy of the folder, whose program is built anew."""
+    """A fault in a copy of the folder, whose program is built anew.
+
+    That of the sources as they were has been built before: a stale one would show nothing.
+    """
     origin = targets.hls if rung == "cppsim" else targets.rtl
-    if not re.search(fault.old, (origin / fault.file).read_text()):
-        raise AssertionError(f"{fault.file} has no {fault.old}")
-    tied = fault.kind == "tie rule"
+    assert re.search(fault.old, (origin / fault.file).read_text()), f"{fault.file}: {fault.old}"
+    tied = fault.kind == TIE
     targets = targets.tied() if tied else targets
 
     def run(scratch: Path) -> Sequence[LayerResult]:
@@ -640,12 +586,12 @@ def _of_source(rung: str, targets: Targets, fault: SourceFault) -> Iterator[Muta
         if rung == "cppsim":
             built = build_cpp_simulator(folder, targets.programs, ("-O1",))
             return _cpp_run(targets, built)(folder, scratch)
-        return _rtl_run(targets, build_simulator(read_design(folder), targets.programs))(
-            folder, scratch
-        )
+        design = read_design(folder)
+        if fault.kind == "handshake":  # deep FIFOs would hide it
+            design = hesitant(design)
+        return _rtl_run(targets, build_simulator(design, targets.programs))(folder, scratch)
 
-    where = targets.streams_called(fault.where)
-    where = (*where, REFUSED) if fault.refused else where
+    where = tuple(name for part in fault.where for name in targets.streams_called(part))
     yield Mutant(rung, fault.kind, f"{fault.file}: {fault.old} -> {fault.new}", where, run)
 
 

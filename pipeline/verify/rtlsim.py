@@ -11,9 +11,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.core.errors import UserError, VerificationFailed
@@ -21,6 +21,7 @@ from pipeline.core.tools import Tool, available_cores, run_tool, verilator
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
 
 HARNESS = Path(__file__).with_name("harness.cpp")
+HESITANT_FIFO = Path(__file__).with_name("hesitant_fifo.sv")
 WATCHDOG_CYCLES = 50_000
 """No stream moves for this long: the design hangs.  The slowest unit delivers far more often."""
 BUILD_TIMEOUT_S = 1800.0
@@ -69,11 +70,11 @@ class Stream:
 @dataclass(frozen=True)
 class Design:
     """What is simulated: the top's name, sources in compile order, the table files it reads from
-    its working folder, and its streams.  `inner` streams are in data order."""
+    its working folder, with their words, and its streams.  `inner` streams are in data order."""
 
     top: str
     sources: tuple[Path, ...]
-    tables: tuple[str, ...]
+    tables: Mapping[str, int]
     input: Stream
     output: Stream
     inner: tuple[Stream, ...]
@@ -98,7 +99,8 @@ class Stalls:
     random moments; full: the output until the design is full, then the input until it is empty,
     and so on; reset: three resets in the middle of a frame, before the last of which no output has
     left.  After each all frames are sent from the first on; what follows the last one is recorded,
-    and what came before must be the beginning of it.
+    and what came before must be the beginning of it.  inside: nothing at the ends, but FIFOs that
+    hold back and starve all nodes, which makes another design (`hesitant`).
     """
 
     kind: str = "none"
@@ -128,6 +130,15 @@ class Simulation:
     seconds: float
     seed: int
     stalls: Stalls
+
+
+def hesitant(design: Design) -> Design:
+    """The design with FIFOs of one word that take and offer it at random.
+
+    Stalls at the ends hardly reach the nodes behind deep FIFOs.
+    """
+    sources = (HESITANT_FIFO if x.name == "stream_fifo.sv" else x for x in design.sources)
+    return replace(design, sources=tuple(sources))
 
 
 # --- building -----------------------------------------------------------------------------------
@@ -342,7 +353,8 @@ def simulate(
     _require_tables(design, tables)
     (scratch / "input.bin").write_bytes(pack(frames, design.input.bits, design.input.elements))
     started = time.monotonic()
-    arguments = (len(frames), stalls.kind, stalls.percent, seed, WATCHDOG_CYCLES)
+    ends = "none" if stalls.kind == "inside" else stalls.kind
+    arguments = (len(frames), ends, stalls.percent, seed, WATCHDOG_CYCLES)
     ended = _run(simulator, arguments, tables, scratch)
     seconds = time.monotonic() - started
     if not ended.done:
@@ -364,11 +376,15 @@ def simulate(
 
 
 def _require_tables(design: Design, folder: Path) -> None:
-    """Verilator only warns where a table is missing, and computes with garbage."""
-    for table in design.tables:
-        if not (folder / table).is_file():
+    """Verilator computes with garbage where a table is missing or too short, and says so only where
+    `$readmemh` was told how many words there are."""
+    for table, words in design.tables.items():
+        path = folder / table
+        found = len(path.read_text().split()) if path.is_file() else 0
+        if found != words:
+            how = f"has {found} words, not {words}" if path.is_file() else "is missing"
             raise UserError(
-                f"the table {table} is missing", str(folder), "generate it again: make codegen"
+                f"the table {table} {how}", str(folder), "generate it again: make codegen FORCE=1"
             )
 
 

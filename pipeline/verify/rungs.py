@@ -41,6 +41,7 @@ from pipeline.verify.rtlsim import (
     Stalls,
     Stream,
     build_simulator,
+    hesitant,
     simulate,
 )
 from pipeline.verify.subject import Subject
@@ -183,14 +184,14 @@ def cppsim_rung(subject: Subject, folder: Path, scratch: Path) -> Rung:
 
 def rtlsim_rung(subject: Subject, folder: Path, verify: Verify, scratch: Path) -> Rung:
     """The RTL in `folder`, simulated once for each of `verify.stalls`."""
-    with busy("building the simulator, a minute or so for a new design"):
-        simulator = build_simulator(read_design(folder), RTL_CACHE)
-    how = f"built in {simulator.seconds:.0f} s" if simulator.built else "up to date"
-    say(f"simulator {how}: {len(simulator.design.sources)} sources")
+    stalls = [Stalls.parse(text) for text in verify.stalls.split(",")]
+    design = read_design(folder)
+    designs = {x: hesitant(design) if x.kind == "inside" else design for x in stalls}
+    simulators = _built({x.sources: x for x in designs.values()})
     started = time.monotonic()
     runs = [
-        _simulated(simulator, subject, Stalls.parse(text), verify.seed, folder, scratch)
-        for text in verify.stalls.split(",")
+        _simulated(simulators[designs[x].sources], subject, x, verify.seed, folder, scratch)
+        for x in stalls
     ]
     simulations = [simulation for simulation, _ in runs]
     free = next((x for x in simulations if x.stalls == Stalls()), None)
@@ -203,6 +204,18 @@ def rtlsim_rung(subject: Subject, folder: Path, verify: Verify, scratch: Path) -
         runs=tuple(_run(simulation, layers) for simulation, layers in runs),
         cycles=None if free is None else {"latency": free.latency, "interval": free.interval},
     )
+
+
+def _built(designs: Mapping[tuple[Path, ...], Design]) -> dict[tuple[Path, ...], Simulator]:
+    """Simulators of designs, by the sources that these are named by."""
+    simulators = {}
+    for sources, design in designs.items():
+        with busy("building a simulator, a minute or so for a new design"):
+            simulator = build_simulator(design, RTL_CACHE)
+        how = f"built in {simulator.seconds:.0f} s" if simulator.built else "up to date"
+        say(f"simulator {how}: {len(sources)} sources")
+        simulators[sources] = simulator
+    return simulators
 
 
 def _simulated(

@@ -89,7 +89,7 @@ GOLDEN = [
         "verify.stalls = 'none, burst': 'burst' is none of them",
         "verify.stalls = 'none, random 25, bursts, stop, full, reset' is the default: a simulation "
         "for each: how the accelerator's ends are held back (random 1 to random 90: a share of "
-        "cycles), or a reset",
+        "cycles), or a reset; inside: every node is held back",
     ),
     (
         {"export": {"checkpoint": "a", "qonnx": "b"}},

@@ -98,7 +98,8 @@ def build_bank(
         (folder / name).write_text(text)
     (folder / "bank.sv").write_text(bank_text(instances))
     own = sorted({RTL / f"{i.module}.sv" for i in instances} & set(RTL.iterdir()))
-    design = _design((*own, *sources, folder / "bank.sv"), instances, words, tuple(tables))
+    lengths = {name: len(text.split()) for name, text in tables.items()}
+    design = _design((*own, *sources, folder / "bank.sv"), instances, words, lengths)
     return Bank(build_simulator(design, folder), instances, folder, words)
 
 
@@ -129,7 +130,7 @@ def _width(instances: Sequence[Instance]) -> int:
 
 
 def _design(
-    sources: tuple[Path, ...], instances: Sequence[Instance], words: int, tables: tuple[str, ...]
+    sources: tuple[Path, ...], instances: Sequence[Instance], words: int, tables: Mapping[str, int]
 ) -> Design:
     leaving = max(i.leaving.bytes for i in instances)
     return Design(

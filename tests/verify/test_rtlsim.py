@@ -73,7 +73,7 @@ def make_design(folder: Path, behaviour: str) -> Design:
     return Design(
         top="top",
         sources=(source,),
-        tables=("offset.mem",),
+        tables={"offset.mem": 1},
         input=Stream("input", "s_axis", 8, False, 1, WORDS),
         output=Stream("the output", "m_axis", 8, False, 1, WORDS),
         inner=(inner,),
@@ -242,8 +242,8 @@ def test_a_missing_table_is_named(passing: Simulator, tmp_path: Path) -> None:
 
 
 def test_a_table_of_another_length_is_not_computed_with(passing: Simulator, tmp_path: Path) -> None:
-    (tmp_path / "offset.mem").write_text("")
-    with pytest.raises(VerificationFailed, match="the simulator complained"):
+    (tmp_path / "offset.mem").write_text("03 04\n")
+    with pytest.raises(UserError, match=r"the table offset\.mem has 2 words, not 1"):
         run(passing, tmp_path)
 
 
