@@ -25,7 +25,7 @@
 ## The keys that SET knows: .venv/bin/python -m pipeline STAGE --help
 
 PYTHON ?= python3.11
-MODEL ?= models/vgg10_w4a4
+MODEL ?= models/vgg10_w4a4_fmp
 
 STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate
 COMMANDS := ship table plots status clean
@@ -45,6 +45,8 @@ endef
 
 # faults are planted in a network that is compiled and simulated in seconds
 mutate: MODEL = models/vgg10_tiny
+# networks are compared before any pruning
+scales: MODEL = models/vgg10_w4a4
 
 .PHONY: help setup test lint bench scales $(STAGES) $(COMMANDS)
 .DEFAULT_GOAL := help

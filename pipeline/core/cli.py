@@ -26,7 +26,7 @@ from pipeline.core.tables import print_table
 from pipeline.core.tools import is_one_of_many
 from pipeline.stages import COMMANDS, STAGES, find_command, find_stage
 
-DEFAULT_MODEL = PROJECT_ROOT / "models" / "vgg10_w4a4"
+DEFAULT_MODEL = PROJECT_ROOT / "models" / "vgg10_w4a4_fmp"
 EXIT_FAILED, EXIT_USER, EXIT_BUG, EXIT_SIGNAL = 1, 2, 70, 128
 
 
@@ -150,7 +150,7 @@ def _parser() -> _Parser:
         type=Path,
         default=DEFAULT_MODEL,
         metavar="models/NAME",
-        help="the folder of the model (default: models/vgg10_w4a4)",
+        help="the folder of the model (default: models/vgg10_w4a4_fmp)",
     )
     parser.add_argument(
         "--set",

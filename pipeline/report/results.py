@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core.config import Network
 from pipeline.core.errors import UserError
 from pipeline.core.paths import shown
 from pipeline.network.shipped import METRICS
 
+CHALLENGE = Network()
+SHAPE = ("architecture", "filters", "dense", "classes", "frame_length")
 SECTIONS = ("network", "data", "accuracy", "test_confusion_high_snr", "cost")
 """What a record has since costs are recorded; earlier ones are skipped."""
 
@@ -113,13 +116,27 @@ def read_run(name: str, path: Path) -> Run:
 def recorded_runs(models: Path) -> tuple[list[Run], list[str]]:
     """The runs recorded in the folders below ``models``, and a line for each one skipped.
 
-    Skipped are records of another format. Raises UserError for a file that is broken.
+    Skipped are records of another format, and networks that are not the challenge's: their costs
+    are those of another task. Raises UserError for a file that is broken.
     """
     runs, skipped = [], []
     for path in sorted(models.glob(f"*/{METRICS}")):
-        missing = missing_sections(read_metrics(path))
+        metrics = read_metrics(path)
+        missing = missing_sections(metrics)
         if missing:
             skipped.append(f"skipped {shown(path)}: another format, without {missing[0]}")
+        elif other := _other_shape(metrics):
+            skipped.append(f"skipped {shown(path)}: another network, {other}")
         else:
             runs.append(read_run(path.parent.name, path))
     return runs, skipped
+
+
+def _other_shape(metrics: Metrics) -> str:
+    """The first key in which a network differs from the challenge's VGG10; empty where it is it."""
+    shape = metrics["network"]
+    for key in SHAPE if isinstance(shape, dict) else ():
+        wanted = getattr(CHALLENGE, key)
+        if shape.get(key, wanted) != wanted:
+            return f"{key} = {shape[key]}"
+    return ""

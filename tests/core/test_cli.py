@@ -251,6 +251,6 @@ def test_make_variables_become_settings(tmp_path):
     ]
     answer = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1].strip() == (
-        ".venv/bin/python -m pipeline lower --model 'models/vgg10_w4a4' --set 'verify.frames=32' "
-        "'hardware.board=pynq_z2' 'export.checkpoint=a b.pth' train.epochs=3"
+        ".venv/bin/python -m pipeline lower --model 'models/vgg10_w4a4_fmp' --set "
+        "'verify.frames=32' 'hardware.board=pynq_z2' 'export.checkpoint=a b.pth' train.epochs=3"
     )

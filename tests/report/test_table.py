@@ -231,3 +231,17 @@ def test_command_names_a_broken_record(models, capsys):
     error = capsys.readouterr().err
     assert "where: models/vgg10_w4a4/metrics.json\n" in error
     assert "Traceback" not in error
+
+
+def test_a_network_that_is_not_the_challenges_is_left_out(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = metrics(bits=4)
+    small["network"]["filters"] = 12
+    record(models, "tiny", small)
+    assert cli.main(["table", "--model", str(models / "vgg10_w4a4")]) == 0
+    shown = capsys.readouterr().out
+    assert "skipped models/tiny/metrics.json: another network, filters = 12" in shown
+    assert [line.split()[2] for line in shown.splitlines() if line.startswith("   4  none")] == [
+        "vgg10_w4a4"
+    ]
