@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.config import Config
+from pipeline.core.config import Config, load_config
 from pipeline.core.errors import UserError
 from pipeline.core.paths import PROJECT_ROOT, shown
 from pipeline.core.progress import say
@@ -22,6 +22,8 @@ from pipeline.verify.ladder import Rung, require_no_difference, rung_report
 from pipeline.verify.subject import TEST_SPLIT, Subject, subject_of
 
 REPORT = "report.json"
+WHICH_FRAMES = ("verify.frames", "verify.first", "verify.rtlsim_frames")
+"""Keys that say nothing of a single frame."""
 
 
 def test_set(config: Config) -> Path:
@@ -119,12 +121,20 @@ def show_frames(reports: Sequence[Mapping[str, Any]]) -> None:
 
 def _replay(stage: str, context: StageContext) -> str:
     """The command that repeats a verification with one frame; its number is "{frame}"."""
-    export, verify = context.config.export, context.config.verify
+    verify = context.config.verify
     settings = [f"verify.seed={verify.seed}", f"verify.stimulus={verify.stimulus}"]
-    settings += [
-        f"export.{key}={getattr(export, key)}"
-        for key in ("checkpoint", "qonnx")
-        if getattr(export, key)
-    ]
+    settings += [setting for setting in _changed(context) if setting not in settings]
     words = ["python", "-m", "pipeline", stage, "--model", shown(context.model_dir), "--set"]
     return f"{shlex.join([*words, *settings])} verify.frames=1 verify.first={{frame}}"
+
+
+def _changed(context: StageContext) -> Iterator[str]:
+    """What is not as `model.toml` has it and tells in every frame, in the words of `--set`."""
+    model = load_config(context.model_dir)
+    for section in ("network", "data", "export", "hardware", "verify"):
+        own, used = getattr(model, section), getattr(context.config, section)
+        for key in type(used).model_fields:
+            value = getattr(used, key)
+            if value != getattr(own, key) and f"{section}.{key}" not in WHICH_FRAMES:
+                text = value if isinstance(value, str) else json.dumps(value)
+                yield f"{section}.{key}={text}"

@@ -266,7 +266,7 @@ def require_no_difference(rungs: Sequence[Rung], subject: Subject, replay: str) 
             continue
         frame = rung.first.frame
         made_from = explain(subject.model, subject.codes[frame : frame + 1], rung.first)
-        again = replay.format(frame=subject.first + frame)
+        again = replay.replace("{frame}", str(subject.first + frame))
         raise VerificationFailed(
             f"{rung.rung}: {rung.mismatches} values differ; first: {rung.first}\n"
             f"  {made_from}\n  again: {again}"

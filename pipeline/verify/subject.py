@@ -77,11 +77,14 @@ def _test_split(
         chosen = np.random.default_rng(verify.seed).permutation(numbers)
         chosen = chosen[verify.first : verify.first + verify.frames]
         if len(chosen) < verify.frames:
+            less = (
+                f"verify.frames={len(chosen)}" if len(chosen) else f"verify.first < {len(numbers)}"
+            )
             raise UserError(
                 f"{verify.frames} frames from number {verify.first} on: the test split has "
                 f"{len(numbers)}",
                 shown(test_set),
-                f"verify.frames={max(len(chosen), 1)}, or a larger set",
+                f"{less}, or a larger set",
             )
         return data.frames(chosen), data.labels(chosen)
 
