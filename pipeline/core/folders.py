@@ -91,3 +91,12 @@ def failure_kept(failed: Path, out: Path, scratch: Path) -> Iterator[None]:
 
 def _temporary_name(target: Path, purpose: str) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.{purpose}")
+
+
+def put_in_cache(work: Path, place: Path) -> None:
+    """Rename a finished folder to its place, unless another run has put the same there first."""
+    try:
+        work.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise

@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.codegen.hls import HlsDesign, load_design
 from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.folders import put_in_cache
 from pipeline.core.tools import Tool, ap_types, cxx, run_tool
 from pipeline.verify.streams import Integers, pack
 
@@ -60,18 +61,10 @@ def build_cpp_simulator(folder: Path, cache: Path, options: tuple[str, ...] = ()
             timeout_s=BUILD_TIMEOUT_S,
             outputs=[Path("simulator")],
         )
-        _put_in_place(work, place)
+        put_in_cache(work, place)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return CppSimulator(design, place / "simulator", True, time.monotonic() - started)
-
-
-def _put_in_place(work: Path, place: Path) -> None:
-    try:
-        work.rename(place)
-    except OSError:
-        if not place.is_dir():  # else another run was first, with the same result
-            raise
 
 
 def _key(

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.folders import put_in_cache
 from pipeline.core.tools import Tool, available_cores, run_tool, verilator
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
 
@@ -160,18 +161,10 @@ def build_simulator(design: Design, cache: Path) -> Simulator:
             _verilate(design, header, tool, work)
         (work / "objects" / f"V{design.top}").rename(work / "simulator")
         shutil.rmtree(work / "objects")
-        _put_in_place(work, folder)
+        put_in_cache(work, folder)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Simulator(design, binary, True, time.monotonic() - started)
-
-
-def _put_in_place(work: Path, folder: Path) -> None:
-    try:
-        work.rename(folder)
-    except OSError:
-        if not folder.is_dir():  # else another run was first, with the same result
-            raise
 
 
 @contextmanager
@@ -192,7 +185,7 @@ def _shared_runtime(cache: Path, tool: Tool, objects: Path) -> Iterator[None]:
     fresh.mkdir()
     for name in _RUNTIME_OBJECTS:
         shutil.copy(objects / name, fresh)
-    _put_in_place(fresh, kept)
+    put_in_cache(fresh, kept)
 
 
 def _key(design: Design, header: str, tool: Tool) -> str:
