@@ -13,6 +13,7 @@ void matrix_vector(word_stream<T, Simd>& in, word_stream<Sum, Pe>& out,
   constexpr int synapse_folds = Width / Simd;
   constexpr int neuron_folds = Height / Pe;
   static_assert(Width % Simd == 0 && Height % Pe == 0, "PE divides the rows, SIMD the columns");
+  static_assert(T::width < 16 && Weight::width < 16, "factors of at most 15 bits");
 #pragma HLS array_reshape variable=weights complete dim=3
 #pragma HLS array_reshape variable=weights complete dim=4
   word<T, Simd> kept[synapse_folds];
@@ -29,7 +30,7 @@ void matrix_vector(word_stream<T, Simd>& in, word_stream<Sum, Pe>& out,
           int sum = synapse == 0 ? 0 : sums[row];
           for (int lane = 0; lane < Simd; lane++) {
 #pragma HLS unroll
-            sum += int(elements.lane[lane]) * int(weights[neuron][synapse][row][lane]);
+            sum += short(elements.lane[lane]) * short(weights[neuron][synapse][row][lane]);
           }
           sums[row] = sum;
         }

@@ -4,6 +4,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 // `count` decimal values, a comma behind each, from folder/file. Ends the program, naming the file,
@@ -15,19 +17,19 @@ void read_table(const std::string& folder, const char* file, Value* values, size
     std::fprintf(stderr, "error: table %s: %s\n", path.c_str(), what.c_str());
     std::exit(2);
   };
-  std::FILE* stream = std::fopen(path.c_str(), "r");
+  std::ifstream stream(path);
   if (!stream) return fail("is missing");
-  long long value = 0;
-  char comma = 0;
+  const std::string text((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  const char* next = text.c_str();
   size_t found = 0;
-  while (std::fscanf(stream, "%lld %c", &value, &comma) == 2 && comma == ',') {
-    if (found < count) values[found] = Value(value);
-    if (found < count && (long long)(values[found]) != value)
-      fail("value " + std::to_string(value) + " does not fit");
-    found++;
+  for (char* end; true; next = end + 1, found++) {
+    const long long value = std::strtoll(next, &end, 10);
+    if (end == next || *end != ',') break;
+    if (found >= count) continue;
+    values[found] = Value(value);
+    if ((long long)(values[found]) != value) fail("value " + std::to_string(value) + " does not fit");
   }
-  const bool whole = std::feof(stream) != 0;
-  std::fclose(stream);
+  const bool whole = text.find_first_not_of(" \n", size_t(next - text.c_str())) == std::string::npos;
   if (!whole || found != count)
     fail(std::to_string(found) + " values, " + std::to_string(count) + " expected");
 }

@@ -115,12 +115,20 @@ def print_status(build: Build) -> None:
     for name in STAGES:
         stage = build.find(name)
         needs = [needed for needed in stage.needs if needed in stale]
-        reason = f"{needs[0]} is not up to date" if needs else examine(stage, build).reason
+        reason = f"{needs[0]} is not up to date" if needs else _staleness(stage, build)
         there = build.target(stage).exists()
         state = "stale" if there else "missing"
         rows.append((name, state if reason else "up to date", reason, shown(build.target(stage))))
         stale |= {name} if reason else set()
     print_table(f"stages of {build.name}", ["stage", "state", "reason", "folder"], rows)
+
+
+def _staleness(stage: Stage, build: Build) -> str:
+    """Why a stage's outputs do not hold; empty where they do."""
+    try:
+        return examine(stage, build).reason
+    except UserError as error:  # it could not even start
+        return f"{error.what} ({error.where})"
 
 
 def clean(build: Build) -> None:

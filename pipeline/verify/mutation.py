@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.tools import ToolError
 from pipeline.dataflow.integer_model import IntegerModel, Integers, Layer
 from pipeline.verify.compare import LayerResult
 
@@ -68,7 +70,9 @@ def judge(mutant: Mutant, scratch: Path) -> Outcome:
         results = mutant.run(scratch)
     except (VerificationFailed, UserError) as refusal:
         what = refusal.what if isinstance(refusal, UserError) else str(refusal)
-        return outcome("caught" if REFUSED in mutant.where else "misplaced", what)
+        ended = isinstance(refusal, ToolError) and refusal.returncode is None  # by us
+        found = REFUSED in mutant.where and not ended
+        return outcome("caught" if found else "misplaced", what)
     first = next((x.first for x in results if x.first is not None), None)
     if first is not None:
         return outcome("caught" if first.layer in mutant.where else "misplaced", str(first))
@@ -180,7 +184,7 @@ def _change(
         return Change(index, array, where, old, _flipped(old, layer.weight_bits, rng))
     step = int(rng.choice([-1, 1]))
     if array == "thresholds":
-        step = _in_order(values[where[0]], where[1], step)
+        where = (where[0], _end_of_run(values[where[0]], where[1], step))
     return Change(index, array, where, old, old + step)
 
 
@@ -190,12 +194,10 @@ def _flipped(value: int, bits: int, rng: np.random.Generator) -> int:
     return field - (1 << bits) if field >= 1 << (bits - 1) else field
 
 
-def _in_order(steps: Integers, level: int, step: int) -> int:
-    """A step that leaves thresholds in ascending order: a search needs that.
+def _end_of_run(steps: Integers, level: int, step: int) -> int:
+    """The first or the last of the thresholds that equal one: moving it leaves them in order.
 
-    Between two equal ones no step does; then the one that passes the fewer.
+    A search, which hardware may do, needs that.
     """
-    moved = int(steps[level]) + step
-    below = int(steps[level - 1]) if level else moved
-    above = int(steps[level + 1]) if level + 1 < len(steps) else moved
-    return step if below <= moved <= above else -step
+    side: Literal["left", "right"] = "left" if step < 0 else "right"
+    return int(np.searchsorted(steps, steps[level], side)) - (step > 0)

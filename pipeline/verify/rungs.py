@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
+from threadpoolctl import threadpool_limits
 from torch import nn
 
 from pipeline.codegen import rtl
@@ -174,8 +175,8 @@ def cppsim_rung(subject: Subject, folder: Path, scratch: Path) -> Rung:
         layers = compare_streams(names, with_output(subject.model.trace(codes)), found, at.start)
         return _Part(layers, found[OUTPUT].reshape(-1))
 
-    # threads: the programs run beside each other, and numpy lets go of Python's lock
-    with ThreadPoolExecutor(available_cores()) as pool:
+    # the programs run beside each other, and numpy, which lets go of Python's lock, on a core each
+    with ThreadPoolExecutor(available_cores()) as pool, threadpool_limits(1):
         return _gathered("cppsim", subject, pool.map(part, chunks(len(subject.codes))))
 
 

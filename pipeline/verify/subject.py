@@ -12,7 +12,7 @@ from pipeline.core.config import Config
 from pipeline.core.errors import UserError
 from pipeline.core.paths import shown
 from pipeline.dataflow.integer_model import IntegerModel, Integers
-from pipeline.radio.modulations import FRAME
+from pipeline.radio.modulations import FRAME, MODULATIONS
 from pipeline.radio.radioml import open_radioml, split_frames
 from pipeline.radio.synthetic import sample_cells
 from pipeline.verify.stimulus import IN_PHASE_AND_QUADRATURE, PATTERN, stimulus
@@ -94,6 +94,8 @@ def _labels(model: IntegerModel, count: int, seed: int, kind: str, first: int) -
     none = np.full(count, UNLABELLED)
     if model.channels != IN_PHASE_AND_QUADRATURE or model.positions > FRAME:
         return none  # noise, or several signals in a frame
+    if len(model.layers[-1].weights) != len(MODULATIONS):
+        return none  # classes of its own
     if kind == "signals":
         return sample_cells(first + count, seed)[first:, 0]
     if kind != "mixed":
