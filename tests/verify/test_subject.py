@@ -6,16 +6,27 @@ import numpy as np
 import pytest
 
 from pipeline.core.config import Config
-from pipeline.dataflow.integer_model import Codes, IntegerModel
-from pipeline.radio.modulations import FRAME
+from pipeline.dataflow.integer_model import Codes, IntegerModel, Layer
+from pipeline.radio.modulations import FRAME, MODULATIONS
 from pipeline.radio.synthetic import sample_cells, sample_frames
 from pipeline.verify.stimulus import KINDS, PATTERN, STIMULI, stimulus
 from pipeline.verify.subject import UNLABELLED, Subject, subject_of, unlabelled
 
-SHORT = IntegerModel(Codes(-8, 7), 0.25, 128, 2, ())
-WHOLE = IntegerModel(Codes(-8, 7), 0.25, FRAME, 2, ())
-LONG = IntegerModel(Codes(-8, 7), 0.25, FRAME + 512, 2, ())
-OTHER = IntegerModel(Codes(0, 3), 0.5, 20, 3, ())
+SIGNED = Codes(-8, 7)
+
+
+def classifier(classes: int) -> Layer:
+    """A last layer with so many logits."""
+    weights = np.ones((classes, 1, 1), np.int64)
+    return Layer("dense", "logits", weights, 4, 0, None, None, 1, SIGNED)
+
+
+LAYERS = (classifier(len(MODULATIONS)),)
+SHORT = IntegerModel(SIGNED, 0.25, 128, 2, LAYERS)
+WHOLE = IntegerModel(SIGNED, 0.25, FRAME, 2, LAYERS)
+LONG = IntegerModel(SIGNED, 0.25, FRAME + 512, 2, LAYERS)
+OTHER = IntegerModel(Codes(0, 3), 0.5, 20, 3, LAYERS)
+FEW = IntegerModel(SIGNED, 0.25, FRAME, 2, (classifier(5),))
 COUNT = 40
 """More than two rounds of the pattern of mixed frames."""
 
@@ -51,7 +62,9 @@ def test_what_is_no_signal_has_no_label(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["signals", "mixed"])
-@pytest.mark.parametrize("model", [LONG, OTHER], ids=["several signals a frame", "no I and Q"])
+@pytest.mark.parametrize(
+    "model", [LONG, OTHER, FEW], ids=["several signals a frame", "no I and Q", "other classes"]
+)
 def test_frames_of_no_single_signal_have_no_label(model: IntegerModel, kind: str) -> None:
     found = subject(model, kind, frames=5)
     assert found.labels.tolist() == [UNLABELLED] * 5
