@@ -9,6 +9,7 @@ from pipeline.core.config import Config, Verify
 from pipeline.dataflow.integer_model import Codes, IntegerModel
 from pipeline.radio.synthetic import sample_frames
 from pipeline.verify.stimulus import KINDS, PATTERN, STIMULI, stimulus
+from pipeline.verify.subject import TEST_SPLIT
 
 MODELS = {
     "four bits": IntegerModel(Codes(-8, 7), 0.25, 128, 2, ()),
@@ -42,7 +43,7 @@ def test_a_frame_depends_on_its_number_and_the_seed_alone(model: IntegerModel, k
 
 def test_the_configuration_knows_every_kind_and_mixed_is_the_default() -> None:
     names = get_args(Verify.model_fields["stimulus"].annotation)
-    assert set(names) == set(STIMULI)
+    assert set(names) == {*STIMULI, TEST_SPLIT}  # which is read, not made
     assert Config.from_dict({}).verify.stimulus == "mixed"
     model = MODELS["four bits"]
     mixed = stimulus(model, 20, 1)
