@@ -499,7 +499,11 @@ CPP_FAULTS = (
     SourceFault("schedule", "matrix_vector.hpp", r"kept\[synapse\];", "kept[0];", SUMS),
     SourceFault("state", "matrix_vector.hpp", r"synapse == 0 \? 0 : ", "", SUMS),
     SourceFault(
-        "signedness", "matrix_vector.hpp", r"int\(weights(.*)\);", r"(int(weights\1) & 15);", SUMS
+        "signedness",
+        "matrix_vector.hpp",
+        r"short\(weights(.*)\);",
+        r"(short(weights\1) & 15);",
+        SUMS,
     ),
     SourceFault(
         "signedness",
@@ -562,6 +566,20 @@ RTL_FAULTS = (
     SourceFault("padding", "FMPadding_rtl_0.v", r"INIT_YON\(1\)", "INIT_YON(0)", SUMS_OR_REFUSED),
     SourceFault("signedness", "Thresholding_rtl_1.v", r"SIGNED = 1", "SIGNED = 0", BOUNDARIES),
     SourceFault(
+        "window",
+        "ConvolutionInputGenerator_rtl_0_impl.sv",
+        r"TAIL_INCR_H\(1\)",
+        "TAIL_INCR_H(2)",
+        SUMS_OR_REFUSED,
+    ),
+    SourceFault(
+        "stream order",
+        "StreamingDataWidthConverter_rtl_0.v",
+        r"s_axis_tdata\(in0_V_TDATA\)",
+        "s_axis_tdata({in0_V_TDATA[0 +: OBITS], in0_V_TDATA[AXI_IBITS-1:OBITS]})",
+        ANY,
+    ),
+    SourceFault(
         "output", "accelerator.sv", r"m_axis_tdata = (\w+);", r"m_axis_tdata = ~\1;", (OUTPUT,)
     ),
 )
@@ -573,6 +591,8 @@ def _of_source(rung: str, targets: Targets, fault: SourceFault) -> Iterator[Muta
     That of the sources as they were has been built before: a stale one would show nothing.
     """
     origin = targets.hls if rung == "cppsim" else targets.rtl
+    if not (origin / fault.file).is_file():
+        return  # the network has no such part
     assert re.search(fault.old, (origin / fault.file).read_text()), f"{fault.file}: {fault.old}"
     tied = fault.kind == TIE
     targets = targets.tied() if tied else targets

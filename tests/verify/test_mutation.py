@@ -1,5 +1,6 @@
 """Mutation runs: their verdicts, and that an argument is given only where nothing can differ."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError, VerificationFailed
+from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.tools import ToolError
 from pipeline.dataflow.folding import LayerFolding
 from pipeline.dataflow.integer_model import Codes, IntegerModel
 from pipeline.verify.compare import LayerResult, compare
 from pipeline.verify.ladder import compare_streams
+from pipeline.verify.mutants import CPP_FAULTS, RTL_FAULTS, SourceFault
 from pipeline.verify.mutation import REFUSED, Mutant, judge, random_changes
 from tests.random_model import Shape, random_codes, random_model
 
@@ -93,3 +96,13 @@ VERDICTS = [
 @pytest.mark.parametrize(("planted", "verdict"), VERDICTS)
 def test_verdicts(planted: Mutant, verdict: str, tmp_path: Path) -> None:
     assert judge(planted, tmp_path).verdict == verdict
+
+
+@pytest.mark.parametrize("fault", [*CPP_FAULTS, *RTL_FAULTS], ids=lambda x: f"{x.file} {x.kind}")
+def test_faults_of_sources_are_faults_of_the_sources_there_are(fault: SourceFault) -> None:
+    """In generated files they are looked for when they are planted."""
+    found = [path for path in (PROJECT_ROOT / "hw").rglob(fault.file) if path.is_file()]
+    for path in found:
+        text = path.read_text()
+        assert re.sub(fault.old, fault.new, text, count=1) != text
+    assert found or "_rtl_" in fault.file or fault.file == "accelerator.sv"
