@@ -46,8 +46,8 @@ Extended = NDArray[np.longdouble]
 UNIT_ROUNDOFF = np.longdouble(2) ** -24
 FLOAT64_SHARE = np.longdouble(2) ** -29
 """The integer model's own arithmetic, float64, is wrong by that share of float32's bound."""
-LIMIT = 20
-"""Differences listed a layer."""
+LIMIT = 10_000
+"""Differences listed a layer: all of them, unless something is quite wrong."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from pipeline.dataflow.integer_model import IntegerModel, Integers, Layer
 from pipeline.verify.compare import Difference, LayerResult, compare
 from pipeline.verify.subject import Subject
 
+NOTES_SHOWN = 25
+"""Lines of a rung that are printed; the report has them all."""
 OUTPUT = "output"
 """Name of what leaves the accelerator."""
 CHUNK = 32
@@ -208,8 +210,11 @@ def print_ladder(rungs: Sequence[Mapping[str, Any]], streams: Sequence[str]) -> 
     print_table("mismatches / values", heads, rows)
     for rung in rungs:
         print_runs(rung)
-        for note in rung["notes"]:
+        notes = rung["notes"]
+        for note in notes[:NOTES_SHOWN]:
             say(f"{rung['rung']}: {note}")
+        if len(notes) > NOTES_SHOWN:
+            say(f"{rung['rung']}: {len(notes) - NOTES_SHOWN} more in report.json")
 
 
 def print_runs(rung: Mapping[str, Any]) -> None:
