@@ -205,6 +205,24 @@ class Verify(Section):
         return value
 
 
+class Bitstream(Section):
+    """Vivado, or what it made elsewhere."""
+
+    vivado: str = Field("", description="path of the vivado program; empty: the one on PATH")
+    made: str = Field(
+        "", description="folder with accelerator.bit, .hwh and .json made elsewhere (BITSTREAM=)"
+    )
+
+
+class Deploy(Section):
+    """The PYNQ package."""
+
+    frames: int = Field(1000, ge=1, le=100_000, description="golden frames for validate.py")
+    host: str = Field(
+        "", description="user@board: copy the package there by ssh and validate it (HOST=)"
+    )
+
+
 class Mutate(Section):
     """Faults planted in every rung, to see whether the verification finds them."""
 
@@ -226,6 +244,8 @@ class Config(BaseModel):
     export: Export = Export()
     hardware: Hardware = Hardware()
     verify: Verify = Verify()
+    bitstream: Bitstream = Bitstream()
+    deploy: Deploy = Deploy()
     mutate: Mutate = Mutate()
 
     @classmethod
