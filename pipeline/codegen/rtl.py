@@ -51,6 +51,11 @@ class TopStream:
     words: int
     stream: str
 
+    @property
+    def word_bytes(self) -> int:
+        """Of `tdata`: a word is padded to whole bytes."""
+        return (self.bits * self.elements + 7) // 8
+
 
 @dataclass(frozen=True)
 class DesignFiles:

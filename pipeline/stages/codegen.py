@@ -1,4 +1,4 @@
-"""Codegen: self-contained folders of RTL and of HLS C++, each with tables and what is needed."""
+"""Codegen: folders of RTL and of HLS C++, each with tables and what is needed; the AXI shell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from pipeline.boards.board import load_board
 from pipeline.codegen import hls, rtl
+from pipeline.codegen.shell import load_shell, shell
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
 from pipeline.core.paths import PROJECT_ROOT
@@ -27,7 +28,7 @@ KERNELS = PROJECT_ROOT / "hw" / "rtl"
 HLS_KERNELS = PROJECT_ROOT / "hw" / "hls"
 NOTICE = PROJECT_ROOT / "NOTICE"
 REPORT = "report.json"
-RTL, HLS = "rtl", "hls"
+RTL, HLS, SHELL = "rtl", "hls", "shell"
 
 
 def run(context: StageContext) -> None:
@@ -41,10 +42,13 @@ def run(context: StageContext) -> None:
     _write(context.out / RTL, rtl_files)
     _write(context.out / HLS, hls_files)
     design, cpp = rtl.load_design(context.out / RTL), hls.load_design(context.out / HLS)
+    classes = len(model.layers[-1].weights)
+    _write(context.out / SHELL, shell(design, rtl_files, classes, KERNELS))
     report = {
         "stage": "codegen",
         "model": context.model_dir.name,
         "backend": context.config.hardware.backend,
+        "hash": load_shell(context.out / SHELL).hash,
         "rtl": _summary(design.top, design.sources, design.tables, rtl_files),
         "hls": _summary(cpp.top, cpp.sources, cpp.tables, hls_files),
     }
@@ -110,6 +114,7 @@ def show(folder: Path) -> None:
             f"{label} top {found['top']}: {found['sources']} sources, {found['tables']} tables, "
             f"{found['bytes'] / 1e6:.1f} MB"
         )
+    say(f"hash {report['hash'][:16]}..., which the AXI shell's registers hold")
     if report["backend"] == HLS:
         say(f"for Vitis HLS, in the folder {HLS} there: vitis_hls -f {hls.SCRIPT}")
 
@@ -120,10 +125,10 @@ def sources(_: Config) -> Mapping[str, Path]:
 
 STAGE = Stage(
     name="codegen",
-    summary="write the accelerator's RTL, and the same as HLS C++",
+    summary="write the accelerator's RTL, the same as HLS C++, and the AXI shell",
     sections=("hardware",),
     needs=("freeze", "fold"),
-    outputs=(f"{RTL}/", f"{HLS}/", REPORT),
+    outputs=(f"{RTL}/", f"{HLS}/", f"{SHELL}/", REPORT),
     run=run,
     sources=sources,
     show=show,

