@@ -160,8 +160,9 @@ class Hardware(Section):
     board: str = Field("pynq_z2", description="a file of hw/boards, without .toml (BOARD=)")
     clock_mhz: float = Field(100.0, gt=0, le=1000, description="clock of the accelerator, in MHz")
     target_fps: int = Field(8000, ge=1, description="frames per second that `fold` aims at")
-    backend: Literal["rtl", "hls"] = Field(
-        "rtl", description="sources for Vivado: our RTL, or a Vitis HLS project of our C++"
+    backend: Literal["rtl", "hls", "finn"] = Field(
+        "rtl",
+        description="sources for Vivado: our RTL, a Vitis HLS project of our C++, or a FINN build",
     )
 
 

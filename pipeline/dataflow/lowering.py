@@ -53,6 +53,7 @@ from finn.transformation.streamline.reorder import MakeMaxPoolNHWC  # isort: ski
 
 ABSTRACT_DOMAIN = "finn.custom_op.fpgadataflow"
 RTL_DOMAIN = "finn.custom_op.fpgadataflow.rtl"
+WINDOW = "ConvolutionInputGenerator"
 
 
 class LoweringError(Exception):
@@ -267,7 +268,7 @@ def _equals_integer_model(lowering: Lowering) -> None:
                 _same(lowering.graph, node, layer.bias, layer.boundary)
 
 
-_MOVING = {"FMPadding", "ConvolutionInputGenerator"}
+_MOVING = {"FMPadding", WINDOW}
 
 
 def _computing(layer: Layer) -> list[str]:
@@ -375,14 +376,19 @@ def grouped(graph: ModelWrapper) -> list[list[NodeProto]]:
     """The nodes of each layer: a group ends where the next one's padding, window or unit starts."""
     groups: list[list[NodeProto]] = []
     for node in graph.graph.node:
-        starts = node.op_type.startswith(("FMPadding", "ConvolutionInputGenerator"))
-        starts = starts or node.op_type.startswith(("MVAU", "DenseMVAU"))
+        starts = node.op_type.startswith(("FMPadding", "MVAU", "DenseMVAU"))
+        starts = starts or (node.op_type.startswith(WINDOW) and not feeds_pool(node))
         done = bool(groups) and any("MVAU" in n.op_type for n in groups[-1])
         if not groups or (starts and done):
             groups.append([])
         if not node.op_type.startswith("LabelSelect"):
             groups[-1].append(node)
     return groups
+
+
+def feeds_pool(window: NodeProto) -> bool:
+    """Whether a window is the one in front of FINN's max-pool: they take channels apart."""
+    return any(a.name == "depthwise" and a.i for a in window.attribute)
 
 
 def _set_matrix(

@@ -174,6 +174,6 @@ def test_another_backend_is_the_users_error(
     setting = f"hardware.backend={backend}"
     assert cli.main(["codegen", "--model", str(model), "--set", setting]) == 2
     what, where, remedy = capsys.readouterr().err.splitlines()
-    assert what == f"error: hardware.backend = {backend!r}: must be 'rtl' or 'hls'"
+    assert what == f"error: hardware.backend = {backend!r}: must be 'rtl', 'hls' or 'finn'"
     assert where == f"where: --set {setting}"
     assert remedy.startswith("  try: hardware.backend = 'rtl' is the default: sources for Vivado")
