@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from pipeline.core.errors import UserError
 
 LOG_LINES_SHOWN = 20
 SECONDS_TO_END = 5.0
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class ToolError(UserError):
@@ -57,12 +59,15 @@ def run_tool(
     timeout_s: float,
     outputs: Sequence[Path] = (),
     env: Mapping[str, str] | None = None,
+    quiet_s: float | None = None,
+    watch: Callable[[str], None] | None = None,
 ) -> str:
     """Run `command` in `cwd` and return its stdout; stdout and stderr are also written to `log`.
 
-    `env` is added to this process's environment. The program has a process group of its own, all
-    of which is ended when it finishes, exceeds `timeout_s`, or when we are interrupted. Raises
-    ToolError on a non-zero exit, at the time limit, or where one of `outputs` (files or folders,
+    `env` is added to this process's environment; `watch` gets every line of stdout as it comes, on
+    a thread of its own. The program has a process group of its own, all of which is ended when it
+    finishes, exceeds `timeout_s`, writes nothing for `quiet_s`, or when we are interrupted. Raises
+    ToolError on a non-zero exit, at a time limit, or where one of `outputs` (files or folders,
     relative to `cwd`) is not there afterwards.
     """
     words = [str(word) for word in command]
@@ -71,9 +76,12 @@ def run_tool(
     log.write_bytes(b"")
     with log.open("ab") as log_file, _deferred_signals() as deliver:
         process = _start(words, cwd, log_file, env)
-        returncode, stdout = _finish(process, log_file, timeout_s, deliver)
+        running = _Running(process, log_file, timeout_s, quiet_s, watch)
+        returncode, stdout = _finish(running, deliver)
     if returncode is None:
         what = f"{name} was ended after its time limit of {timeout_s:g} s"
+        if running.was_quiet:
+            what = f"{name} wrote nothing for {quiet_s:g} s and was ended"
         raise ToolError(
             what, log, "see where it hangs in the log, or run it on a free machine", None
         )
@@ -153,6 +161,12 @@ def ap_types() -> Path:
     return folder
 
 
+def find_program(name: str, configured: str = "") -> Path | None:
+    """The program at the path `configured`, else the one of this name on PATH; None without it."""
+    found = shutil.which(str(Path(configured).expanduser()) if configured else name)
+    return Path(found).absolute() if found else None
+
+
 def is_one_of_many() -> bool:
     """Whether torchrun has started this process as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"
@@ -193,35 +207,70 @@ def _start(
             ) from error
 
 
-def _finish(
-    process: subprocess.Popen[bytes],
-    log_file: IO[bytes],
-    timeout_s: float,
-    deliver: Callable[[], None],
-) -> tuple[int | None, bytes]:
-    """Copy stdout to the log until the program ends; its exit code (None at the limit), stdout.
+@dataclass
+class _Running:
+    """A program that runs, what it may do, and whether it was ended for doing nothing."""
+
+    process: subprocess.Popen[bytes]
+    log_file: IO[bytes]
+    timeout_s: float
+    quiet_s: float | None
+    watch: Callable[[str], None] | None
+    was_quiet: bool = False
+
+    def copy(self, chunks: list[bytes]) -> None:
+        """Copy stdout to the log, to `chunks` and, line by line, to `watch`, until it ends."""
+        assert self.process.stdout is not None
+        rest = b""
+        while chunk := os.read(self.process.stdout.fileno(), 65536):
+            chunks.append(chunk)
+            os.write(self.log_file.fileno(), chunk)
+            if self.watch is not None:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self.watch(line.decode(errors="replace").rstrip("\r"))
+
+    def wait(self) -> int | None:
+        """Wait for its end; its exit code, None where it exceeded a limit."""
+        if self.quiet_s is None:
+            return self._wait(self.timeout_s)
+        deadline = time.monotonic() + self.timeout_s
+        heard, size = time.monotonic(), 0
+        while (now := time.monotonic()) < deadline:
+            returncode = self._wait(min(SECONDS_BETWEEN_LOOKS, self.quiet_s, deadline - now))
+            if returncode is not None:
+                return returncode
+            written = os.fstat(self.log_file.fileno()).st_size  # stderr goes there too
+            if written > size:
+                heard, size = time.monotonic(), written
+            elif time.monotonic() - heard >= self.quiet_s:
+                self.was_quiet = True
+                return None
+        return None
+
+    def _wait(self, seconds: float) -> int | None:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def _finish(running: _Running, deliver: Callable[[], None]) -> tuple[int | None, bytes]:
+    """Copy stdout to the log until the program ends; its exit code (None at a limit), stdout.
 
     `deliver` is called once the program is sure to be ended whatever happens.
     """
     chunks: list[bytes] = []
-
-    def copy(stream: IO[bytes]) -> None:
-        while chunk := os.read(stream.fileno(), 65536):
-            chunks.append(chunk)
-            os.write(log_file.fileno(), chunk)
-
-    assert process.stdout is not None
-    copier = threading.Thread(target=copy, args=(process.stdout,), daemon=True)
+    copier = threading.Thread(target=running.copy, args=(chunks,), daemon=True)
     copier.start()
     try:
         deliver()
-        returncode: int | None = process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        returncode = None
+        returncode = running.wait()
     finally:
-        _kill_group(process)
+        _kill_group(running.process)
         copier.join(SECONDS_TO_END)
-        process.stdout.close()
+        assert running.process.stdout is not None
+        running.process.stdout.close()
     return returncode, b"".join(chunks)
 
 

@@ -16,6 +16,7 @@ from pipeline.core.tools import (
     ap_types,
     available_cores,
     cxx,
+    find_program,
     prepare_finn,
     run_tool,
     verilator,
@@ -85,6 +86,56 @@ def test_time_limit_ends_the_children_too(tmp_path):
     assert error.value.returncode is None
     assert "| here" in str(error.value)
     wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+def test_program_that_says_nothing_any_more_is_ended(tmp_path):
+    started = time.monotonic()
+    with pytest.raises(ToolError, match=r"sh wrote nothing for 0.5 s and was ended") as error:
+        shell("sleep 300 & echo $! > child; echo here; wait", tmp_path, 60, quiet_s=0.5)
+    assert time.monotonic() - started < 10
+    assert error.value.returncode is None
+    wait_until_gone(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_program_that_goes_on_speaking_is_not_ended(tmp_path, stream):
+    shell(f"for i in 1 2 3 4; do sleep 0.3; echo $i >&{stream}; done", tmp_path, quiet_s=1)
+
+
+def test_time_limit_holds_for_one_that_goes_on_speaking(tmp_path):
+    with pytest.raises(ToolError, match=r"ended after its time limit of 1 s"):
+        shell("while sleep 0.1; do echo; done", tmp_path, timeout_s=1, quiet_s=20)
+
+
+def test_exit_code_under_a_limit_of_quiet(tmp_path):
+    with pytest.raises(ToolError, match="failed with exit code 3"):
+        shell("echo; sleep 0.1; exit 3", tmp_path, quiet_s=20)
+
+
+def test_lines_are_watched_as_they_come(tmp_path):
+    lines, went_on = [], tmp_path / "went on"
+
+    def watch(line: str) -> None:
+        lines.append(line)
+        went_on.touch()
+
+    script = 'printf "first\\r\\nhalf "; while ! test -e "went on"; do sleep 0.01; done; echo line'
+    assert shell(script, tmp_path, watch=watch) == "first\r\nhalf line\n"
+    assert lines == ["first", "half line"]
+
+
+@pytest.mark.parametrize("configured", ["", "sub/tool", "~/sub/tool"])
+def test_program_on_path_or_as_configured(tmp_path, monkeypatch, configured):
+    program = tmp_path / "sub" / "tool"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert find_program("tool", configured) is None  # it is not executable
+    program.chmod(0o755)
+    assert find_program("tool", configured) == program
+    assert find_program("another", "") is None
 
 
 def test_child_left_behind_is_ended(tmp_path):
