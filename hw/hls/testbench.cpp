@@ -78,7 +78,7 @@ int main(int argc, char** argv) {
   hls::stream<label_beat> out("label");
   for (size_t frame = 0; frame < frames; frame++) {
     send_frame(in, &input[frame * frame_beats * beat_bytes]);
-    accelerator(in, out);
+    accelerator_hls(in, out);
     for (int i = 0; i < recorded_streams; i++) {
       append(files[i], recorded()[i].data(), recorded()[i].size());
       recorded()[i].clear();

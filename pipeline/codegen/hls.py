@@ -15,7 +15,9 @@ from pathlib import Path
 from pipeline.dataflow.folding import LayerFolding
 from pipeline.dataflow.integer_model import Codes, IntegerModel, Integers, Layer
 
-TOP = "accelerator"
+TOP = "accelerator_hls"
+"""The function, so the module that Vitis HLS makes; `accelerator` is what the AXI shell takes."""
+FILE = "accelerator"
 DESIGN = "design.json"
 SCRIPT = "vitis_hls.tcl"
 FIFO_DEPTH = 32
@@ -119,8 +121,8 @@ def accelerator(
     top, label_bits = _top(model, foldings)
     header = _header(model, foldings[0].simd, len(top.recorded), label_bits)
     generated = {
-        f"{TOP}.hpp": header,
-        f"{TOP}.cpp": _source(top),
+        f"{FILE}.hpp": header,
+        f"{FILE}.cpp": _source(top),
         "tables.hpp": _tables(top.tables),
     }
     design = HlsDesign(
@@ -165,7 +167,7 @@ def vitis_script(files: Mapping[str, bytes], part: str, period_ns: float) -> str
     return f"""# Generated. vitis_hls -f {SCRIPT}
 open_project -reset hls_project
 set_top {TOP}
-add_files {TOP}.cpp -cflags "-std=c++17 -I."
+add_files {FILE}.cpp -cflags "-std=c++17 -I."
 add_files -tb testbench.cpp -cflags "-std=c++17 -I."
 {tables}open_solution -reset -flow_target vivado solution
 set_part {{{part}}}
@@ -328,7 +330,7 @@ void {TOP}(hls::stream<input_beat>& s_axis, hls::stream<label_beat>& m_axis) {{
 
 
 _INCLUDED = (
-    TOP,
+    FILE,
     "bias",
     "label_select",
     "matrix_vector",
