@@ -12,6 +12,7 @@ STAGES = (
     *("data", "train", "prune"),
     *("freeze", "export", "lower", "fold", "codegen"),
     *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
+    "emulate",
 )
 COMMANDS = ("ship", "table", "plots")
 

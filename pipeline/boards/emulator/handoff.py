@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from xml.etree import ElementTree
+
+from pipeline.boards.emulator.pynq.ps import divisors_for
 
 CELL_BYTES = 0x1_0000
 LENGTH_BITS = 26
@@ -16,17 +17,13 @@ LENGTH_BITS = 26
 class Family:
     """One kind of processing system.
 
-    module, vlnv: its IP; divisors, enable: parameters of PL clock 0; pll_mhz, limit: what is
-    divided, and by how much at most, twice; port: from which the cells are reached; dma,
-    accelerator: addresses.
+    vlnv: its IP; divisors, enable: parameters of PL clock 0; port: from which the cells are
+    reached; dma, accelerator: their addresses.
     """
 
-    module: str
     vlnv: str
     divisors: tuple[str, str]
     enable: str
-    pll_mhz: float
-    limit: int
     port: str
     dma: int
     accelerator: int
@@ -34,26 +31,20 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = {
     "zynq7": Family(
-        "processing_system7",
         "xilinx.com:ip:processing_system7:5.5",
         ("PCW_FCLK0_PERIPHERAL_DIVISOR0", "PCW_FCLK0_PERIPHERAL_DIVISOR1"),
         "PCW_FPGA_FCLK0_ENABLE",
-        1000.0,
-        63,
         "M_AXI_GP0",
         0x4040_0000,
         0x43C0_0000,
     ),
     "zynqmp": Family(
-        "zynq_ultra_ps_e",
         "xilinx.com:ip:zynq_ultra_ps_e:3.5",
         (
             "PSU__CRL_APB__PL0_REF_CTRL__DIVISOR0",
             "PSU__CRL_APB__PL0_REF_CTRL__DIVISOR1",
         ),
         "PSU__FPGA_PL0_ENABLE",
-        1000.0,
-        63,
         "M_AXI_HPM0_FPD",
         0xA000_0000,
         0xA001_0000,
@@ -70,8 +61,8 @@ def hand_off(family: str, clock_mhz: float, memory_bits: int = 64) -> str:
     root = ElementTree.Element("EDKSYSTEM", EDWVERSION="1.2", VIVADOVERSION="emulated")
     ElementTree.SubElement(root, "EXTERNALPORTS")
     modules = ElementTree.SubElement(root, "MODULES")
-    first, second = _divisors(system, clock_mhz)
-    parameters = {system.divisors[0]: first, system.divisors[1]: second, system.enable: 1}
+    divisors = zip(system.divisors, divisors_for(clock_mhz), strict=True)
+    parameters = {**dict(divisors), system.enable: 1}
     ps = _module(modules, "ps", system.vlnv, parameters)
     memory_map = ElementTree.SubElement(ps, "MEMORYMAP")
     _range(memory_map, "dma", "S_AXI_LITE", system.dma, system.port)
@@ -134,14 +125,3 @@ def _dma_parameters(memory_bits: int) -> dict[str, object]:
         **{f"c_include_{way}_dre": 0 for way in both},
         **{f"c_m_axi_{way}_data_width": memory_bits for way in both},
     }
-
-
-def _divisors(system: Family, clock_mhz: float) -> tuple[int, int]:
-    """Those that come nearest to the clock, without being faster."""
-    numbers = range(1, system.limit + 1)
-    slower = [
-        (first, second)
-        for second, first in product(numbers, numbers)
-        if system.pll_mhz / (first * second) <= clock_mhz * 1.000001
-    ]
-    return min(slower, key=lambda pair: clock_mhz - system.pll_mhz / (pair[0] * pair[1]))
