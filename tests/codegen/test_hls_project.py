@@ -15,7 +15,7 @@ from pipeline.codegen.hls import SCRIPT, load_design
 from pipeline.core import cli
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.runner import Build
-from pipeline.stages.codegen import HLS, HLS_KERNELS, NOTICE, RTL
+from pipeline.stages.codegen import FINN, FINN_SCRIPT, HLS, HLS_KERNELS, NOTICE, RTL
 from tests.small import ship_small
 
 BACKENDS = ["hls", "rtl"]
@@ -151,7 +151,15 @@ def test_the_report_counts_what_is_there(folders: dict[str, Path], backend: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
+def test_finns_build_is_beside_it_and_can_be_started(folders: dict[str, Path]) -> None:
+    for folder in folders.values():
+        assert (folder / FINN / "build.py").read_bytes() == FINN_SCRIPT.read_bytes()
+        assert (folder / FINN / "build.py").stat().st_mode & 0o111
+        assert json.loads((folder / "report.json").read_text())["finn"]["frames"] == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", [*BACKENDS, "finn"])
 def test_what_is_said_of_vitis_is_true_when_the_stage_has_ended(
     project: Path, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +168,8 @@ def test_what_is_said_of_vitis_is_true_when_the_stage_has_ended(
     folder = generate(root, f"hardware.backend={backend}")
     out = capsys.readouterr().out
     assert (f"in the folder {HLS} there: vitis_hls -f {SCRIPT}\n" in out) == (backend == "hls")
+    assert (f"in the folder {FINN} there: python build.py\n" in out) == (backend == "finn")
+    assert (folder / HLS / SCRIPT).exists() == (backend == "hls")
     assert f" -> {folder}\n" in out
     assert ".out" not in out
 

@@ -12,6 +12,7 @@ from qonnx.custom_op.registry import getCustomOp
 from pipeline.dataflow import lowering
 from pipeline.dataflow.lowering import PASSES, Lowering, LoweringError, Pass, lower
 from pipeline.dataflow.reference import run_graph
+from pipeline.dataflow.stock_finn import to_stock
 from tests.dataflow.lowered import after, lowered, model_of, prepare, start
 from tests.network.exported import KINDS
 from tests.small import noise_frames
@@ -29,6 +30,16 @@ def test_the_lowered_graph_equals_the_integer_model_at_every_layer(kind: str) ->
     codes = model.quantize(noise_frames(2, seed=12))
     found, wanted = run_graph(lowered(kind).graph, model, codes), model.trace(codes)
     assert set(found) >= {*model.boundaries, "label"}
+    assert all(np.array_equal(values, wanted[name]) for name, values in found.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_with_finns_own_operators_alone(kind: str) -> None:
+    model = model_of(kind)
+    codes = model.quantize(noise_frames(2, seed=13))
+    found, wanted = run_graph(to_stock(lowered(kind).graph, {}), model, codes), model.trace(codes)
+    assert set(found) == set(model.streams)
     assert all(np.array_equal(values, wanted[name]) for name, values in found.items())
 
 
