@@ -30,7 +30,7 @@ module label_queue #(
   localparam int unsigned CountBits = $clog2(Credits + 1);
 
   logic [CountBits-1:0] inside_q;
-  logic                 take, good, entry_valid, label_valid;
+  logic                 take, good, entry_valid, label_valid, entries_ready;
   logic [Bits-1:0]      core_label;
 
   assign admit_o       = inside_q != CountBits'(Credits);
@@ -53,7 +53,7 @@ module label_queue #(
     .ap_rst_n(aresetn),
     .in0_V_TDATA({entry_good_i, entry_last_i}),
     .in0_V_TVALID(entry_i),
-    .in0_V_TREADY(),
+    .in0_V_TREADY(entries_ready),
     .out0_V_TDATA({good, m_axis_tlast}),
     .out0_V_TVALID(entry_valid),
     .out0_V_TREADY(take)
@@ -72,4 +72,6 @@ module label_queue #(
     .out0_V_TVALID(label_valid),
     .out0_V_TREADY(take && good)
   );
+
+  wire unused = &{1'b0, entries_ready};  // there is room for every frame that may begin
 endmodule

@@ -39,7 +39,6 @@ FLAGS = (
     "-MAKEFLAGS",
     "CFG_CXXFLAGS_PCH_I=-include",
 )
-_RUNTIME_OBJECTS = ("verilated.o", "verilated_threads.o")
 
 
 @dataclass(frozen=True)
@@ -122,8 +121,8 @@ def _shared_runtime(cache: Path, program: Program, objects: Path) -> Iterator[No
         return
     fresh = objects.parent / "runtime"
     fresh.mkdir()
-    for name in _RUNTIME_OBJECTS:
-        shutil.copy(objects / name, fresh)
+    for file in objects.glob("verilated*.o"):
+        shutil.copy(file, fresh)
     put_in_cache(fresh, kept)
 
 
