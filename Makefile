@@ -13,6 +13,8 @@
 ##   verify-rtlsim           Verilator against the integer model, layer by layer
 ##   verify                  every rung: PyTorch, QONNX, FINN's graph, C++, RTL
 ##   mutate                  plant faults in every rung, and see that they are found
+##   vivado-project          a folder that builds the bitstream wherever Vivado is
+##   bitstream               build it with Vivado, or take what was built elsewhere (BITSTREAM=)
 ##
 ## Also: setup (.venv), status (what is up to date), ship (trained weights -> models/NAME),
 ##       table (what all recorded runs came to, beside published results; how to run what is missing),
@@ -20,6 +22,7 @@
 ##       lint, clean (the model's build folder), help
 ##
 ## Variables: MODEL=models/NAME  FRAMES=48  BOARD=pynq_z2  CHECKPOINT=file.pth  QONNX=file.onnx
+##            BITSTREAM=folder (with accelerator.bit, .hwh and .json, made elsewhere)
 ##            SET="section.key=value ..."  FORCE=1 (run the stage anyway)  PYTHON=python3.11
 ##            ARGS="..." (more options of test and scales)
 ## The keys that SET knows: .venv/bin/python -m pipeline STAGE --help
@@ -27,7 +30,8 @@
 PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4_fmp
 
-STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate
+STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate \
+  vivado-project bitstream
 COMMANDS := ship table plots status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
@@ -35,7 +39,8 @@ PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 comma := ,
 quoted = $(if $(2),'$(1)=$(2)')
 SETTINGS = $(strip $(call quoted,verify.frames,$(FRAMES)) $(call quoted,hardware.board,$(BOARD)) \
-  $(call quoted,export.checkpoint,$(CHECKPOINT)) $(call quoted,export.qonnx,$(QONNX)) $(SET))
+  $(call quoted,export.checkpoint,$(CHECKPOINT)) $(call quoted,export.qonnx,$(QONNX)) \
+  $(call quoted,bitstream.made,$(BITSTREAM)) $(SET))
 OPTIONS = --model '$(MODEL)' $(if $(SETTINGS),--set $(SETTINGS)) $(if $(FORCE),--force)
 
 # what, where, what to do about it: as the program itself reports errors

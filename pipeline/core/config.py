@@ -210,7 +210,7 @@ class Bitstream(Section):
     """Vivado, or what it made elsewhere."""
 
     vivado: str = Field("", description="path of the vivado program; empty: the one on PATH")
-    made: str = Field(
+    made: PathText = Field(
         "", description="folder with accelerator.bit, .hwh and .json made elsewhere (BITSTREAM=)"
     )
 

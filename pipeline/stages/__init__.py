@@ -12,9 +12,9 @@ STAGES = (
     *("data", "train", "prune"),
     *("freeze", "export", "lower", "fold", "codegen"),
     *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
-    "emulate",
+    *("vivado-project", "bitstream", "emulate"),
 )
-COMMANDS = ("ship", "table", "plots")
+COMMANDS = ("ship", "table", "plots", "demo")
 
 
 def find_stage(name: str) -> Stage:
