@@ -59,6 +59,13 @@ class Bitstream:
     more: Files
 
 
+def made_bitstream(folder: Path) -> tuple[Bitstream, float]:
+    """What the stage bitstream left, and the clock in MHz that its timing was met for."""
+    bit, hwh, identity = (folder / f"{STEM}.{suffix}" for suffix in ("bit", "hwh", "json"))
+    clock_mhz = float(json.loads(identity.read_text())["clock_mhz"])
+    return Bitstream(bit.read_bytes(), hwh.read_bytes(), {}), clock_mhz
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the package says of itself.
