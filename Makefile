@@ -15,14 +15,18 @@
 ##   mutate                  plant faults in every rung, and see that they are found
 ##   vivado-project          a folder that builds the bitstream wherever Vivado is
 ##   bitstream               build it with Vivado, or take what was built elsewhere (BITSTREAM=)
+##   pynq-package            a folder and a zip for the board: bitstream, driver, golden frames
+##   emulate                 the same for an emulated board, whose bitstream is the simulated RTL
 ##
 ## Also: setup (.venv), status (what is up to date), ship (trained weights -> models/NAME),
 ##       table (what all recorded runs came to, beside published results; how to run what is missing),
 ##       plots (of one model's record: build/NAME/plots/index.html),
+##       demo (what a user of a board sees, on the emulated one),
+##       deploy (the PYNQ package to a board, validated there: HOST=user@board),
 ##       lint, clean (the model's build folder), help
 ##
 ## Variables: MODEL=models/NAME  FRAMES=48  BOARD=pynq_z2  CHECKPOINT=file.pth  QONNX=file.onnx
-##            BITSTREAM=folder (with accelerator.bit, .hwh and .json, made elsewhere)
+##            BITSTREAM=folder (with accelerator.bit, .hwh and .json, made elsewhere)  HOST=user@board
 ##            SET="section.key=value ..."  FORCE=1 (run the stage anyway)  PYTHON=python3.11
 ##            ARGS="..." (more options of test and scales)
 ## The keys that SET knows: .venv/bin/python -m pipeline STAGE --help
@@ -31,16 +35,17 @@ PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4_fmp
 
 STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate \
-  vivado-project bitstream
-COMMANDS := ship table plots status clean
+  vivado-project bitstream pynq-package emulate
+COMMANDS := ship table plots demo deploy status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 
 comma := ,
 quoted = $(if $(2),'$(1)=$(2)')
-SETTINGS = $(strip $(call quoted,verify.frames,$(FRAMES)) $(call quoted,hardware.board,$(BOARD)) \
+FRAMES_KEY = verify.frames
+SETTINGS = $(strip $(call quoted,$(FRAMES_KEY),$(FRAMES)) $(call quoted,hardware.board,$(BOARD)) \
   $(call quoted,export.checkpoint,$(CHECKPOINT)) $(call quoted,export.qonnx,$(QONNX)) \
-  $(call quoted,bitstream.made,$(BITSTREAM)) $(SET))
+  $(call quoted,bitstream.made,$(BITSTREAM)) $(call quoted,deploy.host,$(HOST)) $(SET))
 OPTIONS = --model '$(MODEL)' $(if $(SETTINGS),--set $(SETTINGS)) $(if $(FORCE),--force)
 
 # what, where, what to do about it: as the program itself reports errors
@@ -50,6 +55,8 @@ endef
 
 # faults are planted in a network that is compiled and simulated in seconds
 mutate: MODEL = models/vgg10_tiny
+# golden frames
+pynq-package emulate demo deploy: FRAMES_KEY = deploy.frames
 # networks are compared before any pruning
 scales: MODEL = models/vgg10_w4a4
 

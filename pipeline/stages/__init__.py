@@ -12,9 +12,9 @@ STAGES = (
     *("data", "train", "prune"),
     *("freeze", "export", "lower", "fold", "codegen"),
     *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
-    *("vivado-project", "bitstream", "emulate"),
+    *("vivado-project", "bitstream", "pynq-package", "emulate"),
 )
-COMMANDS = ("ship", "table", "plots", "demo")
+COMMANDS = ("ship", "table", "plots", "demo", "deploy")
 
 
 def find_stage(name: str) -> Stage:
