@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 
+from pipeline.boards.board import Board
 from pipeline.core.errors import UserError
 from pipeline.dataflow.integer_model import IntegerModel, Integers
 from pipeline.dataflow.stock_finn import Configuration, folding_config, specialize_config
@@ -65,17 +66,17 @@ def project(
     model: IntegerModel,
     codes: Integers,
     *,
-    part: str,
+    board: Board,
     target: Target,
     script: bytes,
 ) -> dict[str, bytes]:
     """All files by name.
 
     graph: `to_stock`'s, of `model`; codes: (frames, positions, channels) of the frames that FINN's
-    simulation is verified with; part: the FPGA; script: `build.py`.
+    simulation is verified with; script: `build.py`.
     """
-    styles = specialize_config(graph)
-    folding = folding_config(graph, styles, part)
+    styles = specialize_config(graph, board.part, board.dsp)
+    folding = folding_config(graph, styles, board.part)
     labels = model.trace(codes)["label"]
     return {
         BUILD: script,
@@ -103,6 +104,7 @@ def _npy(values: Integers, shape: list[int]) -> bytes:
 def _readme(model: IntegerModel, folding: Configuration, target: Target) -> str:
     codes = model.input
     in_hls = [name for name in folding if "_hls_" in name]
+    in_luts = [name for name in in_hls if name.startswith("MVAU")]
     return f"""# The accelerator as a FINN build
 
 For {target.board}, {1e3 / target.clock_period_ns:g} MHz. Where FINN, Vivado and Vitis HLS are:
@@ -115,6 +117,7 @@ With Xilinx/finn: `./run-docker.sh build_custom FOLDER`; with finn-plus: `finn r
 stitched IP; a label other than expected ends the build.
 
 `{GRAPH}` has FINN's operators only; {len(in_hls)} of {len(folding) - 1} are built by Vitis HLS.
+{len(in_luts)} of them multiply matrices, in LUTs: FINN's RTL needs DSPs, which the others take.
 Its input are codes, (1, {model.positions}, 1, {model.channels}), not samples:
 `clip(rint(sample / {model.input_scale:g}), {codes.low}, {codes.high})`. Its output is the class.
 Change PE and SIMD in `{FOLDING}`: a pool's PE is its window's SIMD.

@@ -20,6 +20,7 @@ from qonnx.transformation.general import (
     RemoveUnusedTensors,
 )
 
+from pipeline.dataflow.folding import Operator
 from pipeline.dataflow.lowering import ABSTRACT_DOMAIN, LoweringError, feeds_pool
 from pipeline.dataflow.operators import MaxPool1D
 
@@ -34,6 +35,8 @@ Configuration = dict[str, dict[str, Any]]
 IN_RTL = ("ConvolutionInputGenerator", "FMPadding", "MVAU", "Thresholding")
 """What FINN has RTL for on every device; its other operators here are HLS only."""
 PARALLELISM = ("PE", "SIMD")
+DSP_SHARE = 0.9
+"""Of the device's DSPs that FINN's units in RTL may take: the placer needs some room."""
 
 
 def to_stock(graph: ModelWrapper, parallelism: Mapping[str, Mapping[str, int]]) -> ModelWrapper:
@@ -66,29 +69,33 @@ def check_stock(graph: ModelWrapper) -> None:
             _check_pool(graph, node)
 
 
-def specialize_config(graph: ModelWrapper) -> Configuration:
-    """RTL where FINN has it, for the nodes of `to_stock`'s graph.
+def specialize_config(graph: ModelWrapper, part: str, dsps: int) -> Configuration:
+    """Back ends of the nodes of `to_stock`'s graph: RTL where FINN has it.
 
-    Not for a unit that takes its whole input in one word: FINN's RTL loses results there when it
-    has to wait, as its output queue is one short.
+    FINN's units in RTL multiply in DSPs, of which the device has `dsps`: where they would not do,
+    those that make the least of them are left to HLS, which then multiplies in LUTs.
     """
     styles: Configuration = {"Defaults": {}}
     for node in graph.graph.node:
         in_rtl = node.op_type in IN_RTL and not _takes_all_at_once(node)
         styles[node.name] = {"preferred_impl_style": "rtl" if in_rtl else "hls"}
+    after = _specialized(graph, styles, part)
+    pairs = zip(graph.graph.node, after.graph.node, strict=True)
+    units = {node.name: getCustomOp(unit) for node, unit in pairs if node.op_type == "MVAU"}
+    for name in units.keys() - _within(units, part, int(DSP_SHARE * dsps)):
+        styles[name] = {"preferred_impl_style": "hls"}
     return styles
 
 
 def folding_config(graph: ModelWrapper, styles: Configuration, part: str) -> Configuration:
     """PE and SIMD of `to_stock`'s graph, by the names that nodes have after specialisation."""
-    specialized = ModelWrapper(graph.model, make_deepcopy=True)
-    for step in (ApplyConfig(styles), SpecializeLayers(part), GiveUniqueNodeNames()):
-        specialized = specialized.transform(step)
     folding: Configuration = {"Defaults": {}}
-    for node in specialized.graph.node:
+    for node in _specialized(graph, styles, part).graph.node:
         operator = getCustomOp(node)
         known = operator.get_nodeattr_types()
         folding[node.name] = {a: operator.get_nodeattr(a) for a in PARALLELISM if a in known}
+        if node.op_type == "MVAU_hls":
+            folding[node.name]["resType"] = "lut"
     return folding
 
 
@@ -136,7 +143,37 @@ def _check_pool(graph: ModelWrapper, pool: NodeProto) -> None:
 
 
 def _takes_all_at_once(node: NodeProto) -> bool:
+    """FINN's RTL loses results of such a unit when it has to wait: its queue is one short."""
     if node.op_type != "MVAU":
         return False
     operator = getCustomOp(node)
     return bool(operator.get_nodeattr("SIMD") == operator.get_nodeattr("MW"))
+
+
+def _specialized(graph: ModelWrapper, styles: Configuration, part: str) -> ModelWrapper:
+    """A copy as FINN's own step leaves it."""
+    after = ModelWrapper(graph.model, make_deepcopy=True)
+    for step in (ApplyConfig(styles), SpecializeLayers(part), GiveUniqueNodeNames()):
+        after = after.transform(step)
+    return after
+
+
+def _within(units: Mapping[str, Operator], part: str, dsps: int) -> set[str]:
+    """Names of the units in RTL that `dsps` suffice for: first those with the most products in
+    one, then the largest."""
+
+    def rank(name: str) -> tuple[float, int]:
+        products = units[name].get_nodeattr("PE") * units[name].get_nodeattr("SIMD")
+        return -products / units[name].dsp_estimation(part), -products
+
+    kept = set()
+    for name in sorted((n for n, u in units.items() if _is_rtl(u)), key=rank):
+        needed = units[name].dsp_estimation(part)
+        if needed <= dsps:
+            kept.add(name)
+            dsps -= needed
+    return kept
+
+
+def _is_rtl(unit: Operator) -> bool:
+    return bool(unit.onnx_node.op_type.endswith("_rtl"))

@@ -118,8 +118,8 @@ def _finn_files(context: StageContext, model: IntegerModel) -> dict[str, bytes]:
     codes = model.quantize(stimulus(model, FINN_FRAMES, seed=1))
     found, wanted = run_graph(graph, model, codes), model.trace(codes)
     require_equal([compare(name, wanted[name], values) for name, values in found.items()])
-    script, part = FINN_SCRIPT.read_bytes(), load_board(hardware.board).part
-    return finn_build.project(graph, model, codes, part=part, target=target, script=script)
+    script, board = FINN_SCRIPT.read_bytes(), load_board(hardware.board)
+    return finn_build.project(graph, model, codes, board=board, target=target, script=script)
 
 
 def _generate(context: StageContext, graph: ModelWrapper, model: IntegerModel) -> list[NodeHdl]:

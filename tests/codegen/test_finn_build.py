@@ -76,9 +76,9 @@ def codes_of(kind: str, frames: int = codegen.FINN_FRAMES) -> Integers:
 def files(kind: str) -> dict[str, bytes]:
     target = finn_build.Target("Pynq-Z2", 10.0)
     graph, script = stock(kind), SCRIPT.read_bytes()
-    return finn_build.project(
-        graph, model_of(kind), codes_of(kind), part=PART, target=target, script=script
-    )
+    model, codes = model_of(kind), codes_of(kind)
+    board = load_board("pynq_z2")
+    return finn_build.project(graph, model, codes, board=board, target=target, script=script)
 
 
 def same(found: dict[str, Integers], wanted: dict[str, Integers]) -> bool:
@@ -160,16 +160,53 @@ def test_the_operators_in_rtl_are_those_that_finn_has_rtl_for() -> None:
     assert finns - {"ElementwiseAdd"} == set(IN_RTL)
 
 
+def styles_of(graph: ModelWrapper, dsps: int = 220) -> dict[str, str]:
+    """The back end of each unit."""
+    found = specialize_config(graph, PART, dsps)
+    return {k: v["preferred_impl_style"] for k, v in found.items() if k.startswith("MVAU")}
+
+
 def test_a_unit_that_reads_all_at_once_is_left_to_hls() -> None:
     graph = stock()
-    before = specialize_config(graph)
-    assert {before[f"MVAU_{i}"]["preferred_impl_style"] for i in range(10)} == {"rtl"}
+    before = styles_of(graph)
+    assert set(before.values()) == {"rtl"}
     unit = getCustomOp(graph.get_nodes_by_op_type("MVAU")[8])
     unit.set_nodeattr("SIMD", unit.get_nodeattr("MW"))
-    after = specialize_config(graph)
+    after = styles_of(graph)
     assert {k for k in after if after[k] != before[k]} == {"MVAU_8"}
-    assert after["MVAU_8"] == {"preferred_impl_style": "hls"}
-    assert {"MVAU_hls_0", "MVAU_rtl_8"} <= folding_config(graph, after, PART).keys()
+    folding = folding_config(graph, specialize_config(graph, PART, 220), PART)
+    assert {"MVAU_hls_0", "MVAU_rtl_8"} <= folding.keys()
+    assert folding["MVAU_hls_0"]["resType"] == "lut"
+
+
+def test_a_unit_that_finn_cannot_build_in_rtl_is_left_to_hls() -> None:
+    """The DSPs of this device do not take the lowest code of a weight."""
+    graph = stock()
+    unit = graph.get_nodes_by_op_type("MVAU")[3]
+    weights = graph.get_initializer(unit.input[1]).copy()
+    weights[0, 0] = graph.get_tensor_datatype(unit.input[1]).min()
+    graph.set_initializer(unit.input[1], weights)
+    assert {k for k, v in styles_of(graph).items() if v == "hls"} == {"MVAU_3"}
+
+
+def dsps_of(graph: ModelWrapper, names: set[str]) -> int:
+    units = {n.name: getCustomOp(n) for n in graph.get_nodes_by_op_type("MVAU")}
+    sizes = [(units[n].get_nodeattr("PE"), units[n].get_nodeattr("SIMD")) for n in names]
+    return sum(-(-pe // 4) * simd for pe, simd in sizes)
+
+
+@pytest.mark.parametrize("share", [1.2, 0.7, 0.4, 0])
+def test_units_in_rtl_fit_into_the_devices_dsps(share: float) -> None:
+    graph = stock()
+    all_of_them = dsps_of(graph, set(styles_of(graph)))
+    dsps = int(share * all_of_them)
+    in_rtl = {k for k, v in styles_of(graph, dsps).items() if v == "rtl"}
+    taken = dsps_of(graph, in_rtl)
+    assert taken <= 0.9 * dsps
+    left_out = set(styles_of(graph)) - in_rtl
+    assert bool(left_out) == (share < 1)
+    # none of the others would have fitted too
+    assert all(taken + dsps_of(graph, {name}) > int(0.9 * dsps) for name in left_out)
 
 
 def test_boards_are_those_that_finn_knows_with_the_same_part() -> None:
