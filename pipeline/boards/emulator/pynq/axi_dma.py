@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from .board import Board
-from .buffer import Memory
+from .buffer import UNWRITTEN, Memory
 
 CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
 MM2S, S2MM = 0x00, 0x30
@@ -52,11 +54,25 @@ class Channel:
         self.status = self.status & ~IDLE | HALTED | error
 
 
-class AxiDma:
-    """Both channels, between memory and the streams of the board."""
+class Surroundings(Protocol):
+    """What the DMA is between."""
 
-    def __init__(self, board: Board, memory: Memory) -> None:
-        self._board, self._memory = board, memory
+    memory: Memory
+
+    @property
+    def logic(self) -> Board:
+        """The streams' other end."""
+
+
+class AxiDma:
+    """Both channels, between memory and the streams of the board.
+
+    A driver that uses a buffer while a transfer does is found out: what then happens in hardware
+    depends on the cache.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._around = surroundings
         self._channels = {MM2S: Channel(), S2MM: Channel()}
 
     def read(self, offset: int) -> int:
@@ -79,7 +95,7 @@ class AxiDma:
         base = S2MM if offset >= S2MM else MM2S
         channel, register = self._channels[base], offset - base
         if register == CONTROL and value & RESET:  # of either channel resets both
-            self._board.abort()
+            self._around.logic.abort()
             self._channels = {MM2S: Channel(), S2MM: Channel()}
         elif register == CONTROL:
             channel.run_or_stop(value)
@@ -92,23 +108,26 @@ class AxiDma:
 
     def _begin(self, base: int, channel: Channel, length: int) -> None:
         channel.length = length
-        data = self._memory.find(channel.address, length)
+        data = self._around.memory.find(channel.address, length)
         if length == 0 or data is None:
             channel.fail(INTERNAL_ERROR if length == 0 else DECODE_ERROR)
             return
         channel.begin()
         if base == MM2S:
-            self._board.send(data)
+            self._around.logic.send(data)
         else:
-            self._board.receive(data)
+            data[...] = UNWRITTEN  # nobody knows when the labels of before are gone
+            self._around.logic.receive(data)
 
     def _update(self) -> None:
         """Take over what the board has done."""
         send, receive = self._channels[MM2S], self._channels[S2MM]
-        if send.busy and self._board.send_done():
+        if send.busy and not self._around.memory.is_flushed(send.address, send.length):
+            raise RuntimeError("the processor has written to a buffer that is being sent")
+        if send.busy and self._around.logic.send_done():
             send.end()
-        if receive.busy and self._board.receive_done():
-            receive.length = self._board.received()
+        if receive.busy and self._around.logic.receive_done():
+            receive.length = self._around.logic.received()
             receive.end()
-            if self._board.overflow():
+            if self._around.logic.overflow():
                 receive.fail(INTERNAL_ERROR)

@@ -16,17 +16,17 @@ UNWRITTEN = 0xA5
 
 
 class Memory:
-    """What was allocated, by physical address."""
+    """What was allocated, by physical address: the bytes there, and what the processor sees."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, np.ndarray] = {}
+        self._blocks: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._next = FIRST_ADDRESS
 
-    def allocate(self, size: int) -> int:
-        """The address of so many new bytes."""
+    def allocate(self, cache: np.ndarray) -> int:
+        """The address of as many new bytes as the processor's copy has."""
         address = self._next
-        self._blocks[address] = np.full(size, UNWRITTEN, np.uint8)
-        self._next += -(-size // PAGE) * PAGE
+        self._blocks[address] = np.full(cache.size, UNWRITTEN, np.uint8), cache
+        self._next += -(-cache.size // PAGE) * PAGE
         return address
 
     def free(self, address: int) -> None:
@@ -35,9 +35,19 @@ class Memory:
 
     def find(self, address: int, size: int) -> np.ndarray | None:
         """The bytes there; None where they are not all in one block."""
-        for start, block in self._blocks.items():
+        found = self._find(address, size)
+        return None if found is None else found[0]
+
+    def is_flushed(self, address: int, size: int) -> bool:
+        """Whether the bytes there are those that the processor sees."""
+        found = self._find(address, size)
+        return found is None or np.array_equal(*found)
+
+    def _find(self, address: int, size: int) -> tuple[np.ndarray, np.ndarray] | None:
+        for start, (block, cache) in self._blocks.items():
             if start <= address and address + size <= start + block.size:
-                return block[address - start : address - start + size]
+                part = slice(address - start, address - start + size)
+                return block[part], cache[part]
         return None
 
 
@@ -51,7 +61,7 @@ class PynqBuffer(np.ndarray):
         """An array in new memory."""
         self = super().__new__(cls, shape, dtype)
         self[...] = np.zeros((), dtype)
-        self.memory, self.device_address = memory, memory.allocate(self.nbytes)
+        self.memory, self.device_address = memory, memory.allocate(self._bytes())
         return self
 
     def __array_finalize__(self, parent: Any) -> None:

@@ -18,7 +18,10 @@ ACCELERATOR_TYPE = "amcflow:amcflow:accelerator:"
 
 
 class Device:
-    """What PYNQ calls a device.  `active_device` is the only one."""
+    """What PYNQ calls a device.  `active_device` is the only one.
+
+    board: the logic that is loaded, if any; bitfile_name: of what.
+    """
 
     active_device: Device
 
@@ -26,45 +29,43 @@ class Device:
         self.memory = Memory()
         self.board: Board | None = None
         self.bitfile_name = ""
-        self._cells: list[tuple[range, Any]] = []
+        self._cells: list[tuple[range, AxiDma | None]] = []
+
+    @property
+    def logic(self) -> Board:
+        """The logic that is loaded."""
+        if self.board is None:
+            raise RuntimeError("no bitstream is loaded")
+        return self.board
 
     def download(self, bitfile_name: str, ip_dict: Mapping[str, Mapping[str, Any]]) -> None:
-        """Configure the FPGA: what was there is gone."""
+        """Configure the FPGA, and put its cells at their addresses: what was there is gone."""
         board = Board(Path(bitfile_name))
         if self.board is not None:
             self.board.delete()
-        self.connect(board, ip_dict)
-        self.bitfile_name = bitfile_name
-
-    def connect(self, board: Board, ip_dict: Mapping[str, Mapping[str, Any]]) -> None:
-        """Put this logic behind the addresses of a block design."""
-        self.board = board
-        self._cells = []
+        self.board, self.bitfile_name, self._cells = board, bitfile_name, []
         for cell in ip_dict.values():
-            if "phys_addr" not in cell:
-                continue
-            where = range(cell["phys_addr"], cell["phys_addr"] + cell["addr_range"])
-            if cell["type"].startswith(DMA_TYPE):
-                self._cells.append((where, AxiDma(board, self.memory)))
-            elif cell["type"].startswith(ACCELERATOR_TYPE):
-                self._cells.append((where, board))
+            if cell["type"].startswith((DMA_TYPE, ACCELERATOR_TYPE)):
+                where = range(cell["phys_addr"], cell["phys_addr"] + cell["addr_range"])
+                dma = AxiDma(self) if cell["type"].startswith(DMA_TYPE) else None
+                self._cells.append((where, dma))
 
     def read_register(self, address: int) -> int:
         """A load of 32 bits.  Time passes."""
         cell, offset = self._access(address)
-        return int(cell.read(offset))
+        return cell.read(offset)
 
     def write_register(self, address: int, value: int) -> None:
         """A store of 32 bits.  Time passes."""
         cell, offset = self._access(address)
         cell.write(offset, value)
 
-    def _access(self, address: int) -> tuple[Any, int]:
-        for where, cell in self._cells:
+    def _access(self, address: int) -> tuple[AxiDma | Board, int]:
+        """The cell at an address, which is the accelerator where it is not the DMA."""
+        for where, dma in self._cells:
             if address in where:
-                assert self.board is not None
-                self.board.run(CYCLES_OF_AN_ACCESS)
-                return cell, address - where.start
+                self.logic.run(CYCLES_OF_AN_ACCESS)
+                return dma or self.logic, address - where.start
         raise OSError(f"no cell is at {address:#x}: a real processor would hang here")
 
 
