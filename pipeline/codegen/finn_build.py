@@ -103,8 +103,12 @@ def _npy(values: Integers, shape: list[int]) -> bytes:
 
 def _readme(model: IntegerModel, folding: Configuration, target: Target) -> str:
     codes = model.input
-    in_hls = [name for name in folding if "_hls_" in name]
-    in_luts = [name for name in in_hls if name.startswith("MVAU")]
+    names = folding.keys() - {"Defaults"}
+    in_hls = [name for name in names if "_hls_" in name]
+    units = sum(name.startswith("MVAU") for name in in_hls)
+    luts = (
+        f" {units} of\nthese multiply matrices, in LUTs: the others take the DSPs." if units else ""
+    )
     return f"""# The accelerator as a FINN build
 
 For {target.board}, {1e3 / target.clock_period_ns:g} MHz. Where FINN, Vivado and Vitis HLS are:
@@ -116,9 +120,8 @@ With Xilinx/finn: `./run-docker.sh build_custom FOLDER`; with finn-plus: `finn r
 `output` gets reports, stitched IP, bitfile, PYNQ driver and deployment package. FINN simulates the
 stitched IP; a label other than expected ends the build.
 
-`{GRAPH}` has FINN's operators only; {len(in_hls)} of {len(folding) - 1} are built by Vitis HLS.
-{len(in_luts)} of them multiply matrices, in LUTs: FINN's RTL needs DSPs, which the others take.
-Its input are codes, (1, {model.positions}, 1, {model.channels}), not samples:
+`{GRAPH}` has FINN's operators only; {len(in_hls)} of {len(names)} are built by Vitis HLS.{luts}
+The graph's input are codes, (1, {model.positions}, 1, {model.channels}), not samples:
 `clip(rint(sample / {model.input_scale:g}), {codes.low}, {codes.high})`. Its output is the class.
 Change PE and SIMD in `{FOLDING}`: a pool's PE is its window's SIMD.
 """
