@@ -366,7 +366,7 @@ def failed(accelerator: Any, driver: ModuleType, fault: Any, count: int = 9) -> 
     with pytest.raises(driver.TransferError) as caught:
         accelerator.execute(codes)
     message = str(caught.value)
-    assert message.endswith("the device has been reset and can be used again")
+    assert message.endswith("the device has been reset for the next call")
     assert accelerator.execute(codes).tolist() == expected(accelerator, codes)
     return message
 
@@ -387,27 +387,27 @@ def test_says_where_data_stopped_on_the_way_out(accelerator: Any, driver: Module
 
 def test_a_short_frame_is_said_to_be_one(accelerator: Any, driver: ModuleType) -> None:
     said = failed(accelerator, driver, lambda board: faults.OtherLength(board, -3))
-    assert "frame 3 got the label 255, which no class has; 255 is that of a dropped frame" in said
+    assert "frame 3 got the label 255, of no class" in said
     assert "1 short frames, 0 long frames" in said
-    assert "bad frame: 3 of its packet, 13 beats" in said
+    assert "dropped: frame 3 of its packet, which had 13 beats" in said
 
 
 def test_a_long_frame_is_said_to_be_one(accelerator: Any, driver: ModuleType) -> None:
     said = failed(accelerator, driver, lambda board: faults.OtherLength(board, 7))
     assert "0 short frames, 1 long frames" in said
-    assert "bad frame: 3 of its packet, 23 beats" in said
+    assert "dropped: frame 3 of its packet, which had 23 beats" in said
 
 
 def test_labels_that_are_missing_are_noticed(accelerator: Any, driver: ModuleType) -> None:
     said = failed(accelerator, driver, lambda board: faults.OtherLength(board, -POSITIONS))
-    assert "3 of 4 bytes of labels came back (frames 0 to 3)" in said
+    assert "3 of 4 bytes of labels came (frames 0 to 3)" in said
     assert "1 short packets" in said
 
 
 def test_a_label_that_no_class_has_is_noticed(accelerator: Any, driver: ModuleType) -> None:
     device = accelerator.device
     device.board = faults.WrongLabel(device.board)
-    with pytest.raises(driver.TransferError, match="frame 0 got the label 200, which no class"):
+    with pytest.raises(driver.TransferError, match="frame 0 got the label 200, of no class"):
         accelerator.execute(frames_of(accelerator, 9))
 
 
@@ -436,6 +436,25 @@ def test_an_interrupt_at_any_time_leaves_the_device_usable(accelerator: Any, cal
 
     with pytest.raises(KeyboardInterrupt):
         work()
+    assert accelerator.execute(codes).tolist() == expected(accelerator, codes)
+
+
+@pytest.mark.parametrize("calls", range(1, 30, 2))
+def test_a_second_interrupt_while_the_device_is_reset_does_no_harm(
+    accelerator: Any, driver: ModuleType, calls: int
+) -> None:
+    device, codes = accelerator.device, frames_of(accelerator, 9)
+    device.board = faults.StuckReceiving(device.board)
+    recover = accelerator.recover
+
+    def interrupted() -> None:
+        device.board = faults.Interrupted(device.board, calls)
+        recover()
+
+    accelerator.recover = interrupted
+    with pytest.raises((KeyboardInterrupt, driver.TransferError)):
+        accelerator.execute(codes)
+    accelerator.recover, device.board = recover, device.board.board
     assert accelerator.execute(codes).tolist() == expected(accelerator, codes)
 
 

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Accelerator(options.bitstream) as accelerator:
             found = np.atleast_1d(accelerator.classify(known["frames"]))
             names, classes = accelerator.names(found), accelerator.classes
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     if "labels" in known and "snrs" in known:

@@ -24,8 +24,6 @@ import pynq.lib.dma  # noqa: F401  (makes Overlay drive the AXI DMA with it)
 from pynq import Overlay, allocate
 from pynq.ps import Clocks
 
-ArrayLike = Any
-"""What numpy makes an array of."""
 Counts = Dict[str, int]
 
 BESIDE = Path(__file__).resolve().parent / "accelerator.bit"
@@ -44,7 +42,6 @@ MM2S, S2MM = 0x00, 0x30
 DMA_CONTROL, DMA_STATUS, DMA_LENGTH = 0x00, 0x04, 0x28
 RESET = 4
 STATES = {0x10: "internal error", 0x20: "slave error", 0x40: "decode error", 1: "halted", 2: "done"}
-
 RESET_SECONDS = 2.0
 
 
@@ -91,11 +88,11 @@ class Accelerator(Overlay):
         """What the accelerator's clock is set to."""
         return Clocks.fclk0_mhz
 
-    def names(self, labels: ArrayLike) -> list[str]:
+    def names(self, labels: Any) -> list[str]:
         """Class names of labels."""
         return [self.classes[label] for label in np.asarray(labels).reshape(-1)]
 
-    def classify(self, frames: ArrayLike) -> Any:
+    def classify(self, frames: Any) -> Any:
         """Labels of frames, in the shape of `frames` without its last two axes.
 
         frames: (n, 1024, 2) or (1024, 2); float I/Q, or integer codes of it (see `quantize`).
@@ -105,14 +102,14 @@ class Accelerator(Overlay):
         labels = self._stream(len(rows), lambda part: codes(rows[part], part.start))
         return labels.reshape(np.shape(frames)[:-2])[()]
 
-    def execute(self, codes: ArrayLike) -> np.ndarray:
+    def execute(self, codes: Any) -> np.ndarray:
         """Labels (n,) as the bytes that come back, for integer codes only."""
         rows = self._rows(codes)
         if rows.dtype.kind == "f":
             raise TypeError(f"codes are integers, not {rows.dtype}: classify() takes float I/Q")
         return self._stream(len(rows), lambda part: self._checked(rows[part], part.start))
 
-    def quantize(self, frames: ArrayLike) -> np.ndarray:
+    def quantize(self, frames: Any) -> np.ndarray:
         """Codes of float I/Q, in the shape of `frames`, as the network itself makes them."""
         rows = self._rows(frames)
         if rows.dtype.kind != "f":
@@ -159,7 +156,7 @@ class Accelerator(Overlay):
                     raise TransferError("the device does not come out of its reset: load it anew")
         self._dma.sendchannel.start()
         self._dma.recvchannel.start()
-        self._packet_frames = 1
+        self._packet_frames, self._unfinished = 1, False
 
     def close(self) -> None:
         """Give the memory back; the object is of no use afterwards."""
@@ -284,15 +281,12 @@ class Accelerator(Overlay):
     def _unpacked(self, k: int, part: slice, received: int, before: Counts) -> np.ndarray:
         buffer = self._outputs[k % 2][: part.stop - part.start]
         if received != buffer.nbytes:
-            what = f"{received} of {buffer.nbytes} bytes of labels came back"
-            raise self._failure(what, part, before)
+            raise self._failure(f"{received} of {buffer.nbytes} bytes of labels came", part, before)
         buffer.invalidate()
         labels = np.array(buffer)
-        wrong = np.flatnonzero(labels >= len(self.classes))
-        if len(wrong):
-            what = f"frame {part.start + wrong[0]} got the label {labels[wrong[0]]}"
-            dropped = f"{self.description['no_result']} is that of a dropped frame"
-            raise self._failure(f"{what}, which no class has; {dropped}", part, before)
+        if labels.max() >= len(self.classes):
+            what = f"frame {part.start + labels.argmax()} got the label {labels.max()}, of no class"
+            raise self._failure(what, part, before)
         return labels
 
     def _check_counters(self, count: int, before: Counts) -> None:
@@ -309,11 +303,15 @@ class Accelerator(Overlay):
         """After whatever ends a call early, Ctrl-C too, the device is ready for the next."""
         if "_buffers" not in self.__dict__:
             raise RuntimeError("this accelerator was closed")
+        if self._unfinished:  # a second Ctrl-C came while the device was being reset
+            self.recover()
+        self._unfinished = True
         try:
             yield
         except BaseException:
             self.recover()
             raise
+        self._unfinished = False
 
     def _since(self, before: Counts) -> Counts:
         return {name: (now - before[name]) % 2**32 for name, now in self.counters().items()}
@@ -322,7 +320,7 @@ class Accelerator(Overlay):
         """An error that says where data are.  Call before the reset, which clears all this."""
         counted, read = self._since(before), self._registers.read
         taken, given = counted["frames in"], counted["frames out"]
-        sent, received = taken * self._inputs[0].shape[1], given * self._outputs[0].itemsize
+        sent, received = taken * self._inputs[0][0].nbytes, given * self._outputs[0].itemsize
         inside = "frames" if read(STATUS) & 1 else "no frame"
         packet = ", in the middle of a packet" if read(STATUS) & 2 else ""
         lines = [
@@ -333,9 +331,9 @@ class Accelerator(Overlay):
             f"inside: {inside}{packet}",
         ]
         if counted["short frames"] or counted["long frames"]:
-            lines.append(f"bad frame: {read(BAD_FRAME)} of its packet, {read(BAD_BEATS)} beats")
-        lines.append("the device has been reset and can be used again")
-        return TransferError("\n  ".join(lines))
+            number, beats = read(BAD_FRAME), read(BAD_BEATS)
+            lines.append(f"dropped: frame {number} of its packet, which had {beats} beats")
+        return TransferError("\n  ".join([*lines, "the device has been reset for the next call"]))
 
     def _timed(self, codes: np.ndarray) -> tuple[float, int]:
         """Seconds and cycles of the accelerator for some frames."""
@@ -343,9 +341,7 @@ class Accelerator(Overlay):
         self.execute(codes)
         return time.perf_counter() - started, self.cycles() - cycles
 
-    # --- codes -----------------------------------------------------------------------------------
-
-    def _rows(self, frames: ArrayLike) -> np.ndarray:
+    def _rows(self, frames: Any) -> np.ndarray:
         """Frames as (n, positions, channels), once their type and shape are known to be right."""
         frames, shape = np.asarray(frames), self.frame_shape
         if frames.dtype.kind not in "fiu":
