@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vermin
 
 from pipeline.boards import package
 from pipeline.boards.emulator.emulated import STAND_IN
@@ -161,7 +162,20 @@ def test_golden_may_be_of_any_number() -> None:
 
 @pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.name)
 def test_programs_are_python_of_a_board(file: Path) -> None:
+    """Their syntax, and what they use of the standard library."""
     ast.parse(file.read_text(), feature_version=BOARD_PYTHON)
+    assert oldest_python(file.read_text()) <= BOARD_PYTHON
+
+
+def test_what_a_board_does_not_have_is_found() -> None:
+    assert oldest_python("'a-b'.removeprefix('a-')\n") == (3, 9)
+
+
+def oldest_python(source: str) -> tuple[int, int]:
+    """The oldest Python 3 whose standard library has everything that a program uses."""
+    _, version = vermin.visit(source).minimum_versions()
+    assert isinstance(version, tuple), version
+    return version
 
 
 def test_notebook_cells_are_python_of_a_board() -> None:
