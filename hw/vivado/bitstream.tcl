@@ -43,13 +43,13 @@ proc amcflow::write_identity {digest} {
 
 # Tcl has none. Vivado's libraries, which it puts before the system's, are not for other programs.
 proc amcflow::sha256 {path} {
-    foreach command {
-        {env -u LD_LIBRARY_PATH sha256sum} {sha256sum} {shasum -a 256}
-        {certutil -hashfile PATH SHA256}
-    } {
-        set words [string map [list PATH [list $path]] $command]
-        if {$words eq $command} { lappend words $path }
-        if {[catch {exec {*}$words} answer]} { continue }
+    foreach command [list \
+        [list env -u LD_LIBRARY_PATH sha256sum $path] \
+        [list sha256sum $path] \
+        [list shasum -a 256 $path] \
+        [list certutil -hashfile $path SHA256] \
+    ] {
+        if {[catch {exec {*}$command} answer]} { continue }
         if {[regexp {\m[0-9a-fA-F]{64}\M} $answer digest]} { return [string tolower $digest] }
     }
     error "no program was found that computes a SHA-256: sha256sum, shasum or certutil"

@@ -249,11 +249,7 @@ exec {" ".join(VIVADO_BUILD)}
 
 def readme(target: Target) -> str:
     """What is in the folder and how to use it."""
-    first = (
-        "Vitis HLS makes Verilog of `hls`, then Vivado builds"
-        if target.with_hls
-        else "Vivado builds"
-    )
+    first = "Vitis HLS makes Verilog of `hls`, then Vivado" if target.with_hls else "Vivado"
     return f"""# {target.model} for {target.board.name}
 
 Part {target.board.part}, {target.clock_mhz:g} MHz, core from {target.backend.upper()} sources, hash
@@ -261,9 +257,10 @@ Part {target.board.part}, {target.clock_mhz:g} MHz, core from {target.backend.up
 
     {COMMAND}
 
-{first} the bitstream, {OLDEST} or newer; half an hour to hours. The same command goes on with a
-build that was ended. `{OUTPUT}` then has `{BITSTREAM}`, `{HANDOFF}`, `{IDENTITY}` and `reports`.
-Where this folder was made, `make bitstream BITSTREAM=<that folder>` takes them.
+{first} ({OLDEST} or newer) builds the bitstream, in half an hour to hours.
+The same command goes on with a build that was ended. `{OUTPUT}` then has `{BITSTREAM}`,
+`{HANDOFF}`, `{IDENTITY}` and `reports`; where this folder was made,
+`make bitstream BITSTREAM=<that folder>` takes them.
 
 A design that does not meet its timing gives no bitstream. Board files are used where Vivado has
 them ({target.vivado.board_part}), and are not needed.
