@@ -16,7 +16,8 @@ OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=15")
 COPY_TIMEOUT_S = 600.0
 RUN_TIMEOUT_S = 3600.0
 EXIT_DIFFERENT, EXIT_USAGE = 1, 2
-"""Of validate.py."""
+FAILED = "failed: "
+"""Exit codes of validate.py, and what it says of a difference."""
 EXIT_NO_ROOT, EXIT_SSH = 97, 255
 """Of our command on the board, and of ssh itself."""
 
@@ -98,11 +99,12 @@ def _program(name: str) -> Path:
 
 def _explained(error: ToolError, host: Host) -> Exception:
     """What the exit code of ssh means; it is that of the command there."""
-    if error.returncode == EXIT_DIFFERENT:
-        said = _last_line(host)
+    said = _last_line(host)
+    # 1 is also how Python ends after an exception
+    if error.returncode == EXIT_DIFFERENT and FAILED in host.log.read_text(errors="replace"):
         return VerificationFailed(f"{host.name} does not compute what the model does: {said}")
     if error.returncode == EXIT_USAGE:
-        return UserError(f"validate.py did not start: {_last_line(host)}", host.name, error.remedy)
+        return UserError(f"validate.py did not start: {said}", host.name, error.remedy)
     if error.returncode == EXIT_NO_ROOT:
         return UserError(
             "sudo asks for a password there, and what uses PYNQ has to be root",

@@ -34,10 +34,10 @@ def run(context: CommandContext) -> None:
     say(f"the board's folder is {shown(folder)}; its clock is simulated, some 1,000 times slower")
     for program in PROGRAMS:
         say(f"\n$ python {' '.join(program)}")
-        _run(program, folder, context.build / f"{FOLDER}.log")
+        run_program(program, folder, context.build / f"{FOLDER}.log")
 
 
-def _run(program: Sequence[str], folder: Path, log: Path) -> None:
+def run_program(program: Sequence[str], folder: Path, log: Path) -> None:
     """Run a program of the package; what it prints is shown as it comes."""
     command = [sys.executable, "-u", *program]
     try:

@@ -80,7 +80,8 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Board:
 
 
 def ends(code: int) -> str:
-    return f"import sys\nprint('some lines')\nprint('the last line')\nsys.exit({code})\n"
+    verdict = "failed: 1 of 9" if code == 1 else "some lines"
+    return f"import sys\nprint('{verdict}')\nprint('the last line')\nsys.exit({code})\n"
 
 
 def test_copies_unpacks_and_validates(board: Board) -> None:
@@ -125,9 +126,10 @@ def test_a_usage_error_is_the_users(board: Board) -> None:
         board.deploy()
 
 
-def test_a_crash_is_shown_with_its_log(board: Board) -> None:
-    board.package("import sys\nprint('boom', file=sys.stderr)\nsys.exit(70)\n")
-    with pytest.raises(ToolError, match="exit code 70") as caught:
+@pytest.mark.parametrize("text", ["import a_module_that_is_missing", "import sys; sys.exit(70)"])
+def test_a_crash_is_shown_with_its_log(board: Board, text: str) -> None:
+    board.package(f"print('boom')\n{text}\n")
+    with pytest.raises(ToolError, match=r"exit code (1|70)") as caught:
         board.deploy()
     assert "boom" in str(caught.value)
 
