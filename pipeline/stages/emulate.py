@@ -23,7 +23,7 @@ from pipeline.verify.rungs import RTL_CACHE
 
 REPORT = "report.json"
 PACKAGE = "package"
-HOW = "On this computer, with `../../../../.venv/bin/python` for `python3`"
+HOW = "On this computer, with the python of the project's `.venv` for `python3`"
 
 
 def run(context: StageContext) -> None:

@@ -12,6 +12,7 @@ from pipeline.boards.board import BOARDS, load_board
 from pipeline.codegen.shell import load_shell
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
+from pipeline.core.errors import UserError
 from pipeline.core.paths import shown
 from pipeline.core.progress import say
 from pipeline.core.stage import Stage, StageContext
@@ -24,6 +25,12 @@ HOW = "As root in PYNQ's environment (`sudo -s`, then `. /etc/profile.d/pynq_ven
 
 def run(context: StageContext) -> None:
     board = load_board(context.config.hardware.board)
+    if board.vivado is None:
+        raise UserError(
+            f"{board.name} has no processor that PYNQ runs on",
+            "hardware.board (BOARD=)",
+            "another board, for example BOARD=pynq_z2",
+        )
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     shell = load_shell(context.inputs["codegen"] / codegen.SHELL)
     bitstream, clock_mhz = package.made_bitstream(context.inputs["bitstream"])

@@ -1,6 +1,7 @@
 """The driver on a double of the board: quantizing, packing, batches, and every way to fail."""
 
 import json
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -219,12 +220,15 @@ def test_a_batch_is_not_larger_than_the_dma_takes(
 def test_memory_is_given_back(accelerator: Any) -> None:
     with accelerator:
         accelerator.execute(frames_of(accelerator, 1))
-        buffers = accelerator._buffers
+        buffers = [*accelerator._inputs, *accelerator._outputs]
+        held = [weakref.ref(buffer) for buffer in accelerator._inputs]
     assert len(buffers) == 4
     for buffer in buffers:
         assert accelerator.device.memory.find(buffer.physical_address, 1) is None
     with pytest.raises(RuntimeError, match="was closed"):
         accelerator.execute(np.zeros((1, POSITIONS, 2), int))
+    del buffers, buffer
+    assert held[1]() is None  # the first is what the DMA has sent latest
 
 
 def test_throughput_is_that_of_the_cycle_counter(accelerator: Any) -> None:

@@ -160,8 +160,9 @@ class Accelerator(Overlay):
 
     def close(self) -> None:
         """Give the memory back; the object is of no use afterwards."""
-        for buffer in self.__dict__.pop("_buffers", ()):
-            buffer.freebuffer()
+        for name in ("_inputs", "_outputs"):  # some are freed by this, some as nothing holds them
+            for buffer in self.__dict__.pop(name, ()):
+                buffer.freebuffer()
 
     def __enter__(self) -> Accelerator:
         return self
@@ -203,7 +204,6 @@ class Accelerator(Overlay):
         shape = (self.batch, frame_bytes)
         self._inputs = [allocate(shape, np.uint8, cacheable=True) for _ in range(2)]
         self._outputs = [allocate((self.batch,), label, cacheable=True) for _ in range(2)]
-        self._buffers = [*self._inputs, *self._outputs]
 
     # --- frames in, labels out -------------------------------------------------------------------
 
@@ -213,6 +213,8 @@ class Accelerator(Overlay):
         While the accelerator works on one batch, the next is quantized and packed.  It is sent as
         soon as all of the one before is inside, the last labels of which are still to come.
         """
+        if "_inputs" not in self.__dict__:
+            raise RuntimeError("this accelerator was closed")
         parts = [slice(i, min(i + self.batch, count)) for i in range(0, count, self.batch)]
         labels = np.empty(count, self._outputs[0].dtype)
         if not parts:
@@ -301,8 +303,6 @@ class Accelerator(Overlay):
     @contextmanager
     def _recovered_on_failure(self) -> Iterator[None]:
         """After whatever ends a call early, Ctrl-C too, the device is ready for the next."""
-        if "_buffers" not in self.__dict__:
-            raise RuntimeError("this accelerator was closed")
         if self._unfinished:  # a second Ctrl-C came while the device was being reset
             self.recover()
         self._unfinished = True
