@@ -14,5 +14,8 @@ foreach name {common package_ip block_design synthesize implement report bitstre
     source tcl/$name.tcl
 }
 
-amcflow::require_vivado
+if {[catch amcflow::require_vivado message]} {
+    puts "ERROR: $message"
+    exit 1
+}
 amcflow::run_steps {package_ip block_design synthesize place route report bitstream}

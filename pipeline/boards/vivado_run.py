@@ -20,7 +20,7 @@ MARK = re.compile(r"AMCFLOW step \d+/\d+ (\w+) (begins|done|was done before)$")
 FAILED = re.compile(r"^AMCFLOW step \d+/\d+ (\w+) failed: (.*)$", re.MULTILINE)
 NOTE = "AMCFLOW note: "
 PHASE = re.compile(r"(?:Starting|Phase [\d.]+) (\S.*)$")
-ERROR = re.compile(r"^(ERROR: .*)$", re.MULTILINE)
+ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 LICENCE = ("[Common 17-345]", "[Common 17-348]")
 """Of Vivado's errors: no licence for a feature or a part."""
 
@@ -155,17 +155,16 @@ def _explained(error: ToolError, folder: Path, description: Description) -> User
     """What the log says of a failure, in the user's words."""
     log = error.log.read_text(errors="replace")
     failed = FAILED.search(log)
-    if failed is None:
-        return error
-    step, message = failed[1], failed[2]
+    where, message = ("", "") if failed is None else (f" in the step {failed[1]}", failed[2])
     if message.startswith("timing is not met"):
         return _timing(folder, description, message)
-    errors = ERROR.findall(log)
-    first = errors[0].removeprefix("ERROR: ") if errors else message
-    remedy = "mend the cause that the log names; the same command goes on with this step"
+    first = ([found[1] for found in ERROR.finditer(log)] or [message])[0]
+    if error.returncode is None or not first:
+        return error  # it was ended, or says nothing
+    remedy = "mend the cause that the log names; the same command goes on from there"
     if any(code in first for code in LICENCE):
         remedy = f"a licence of Vivado that covers {description.part}, in XILINXD_LICENSE_FILE"
-    return UserError(f"Vivado failed in the step {step}: {first}", shown(error.log), remedy)
+    return UserError(f"Vivado failed{where}: {first}", shown(error.log), remedy)
 
 
 def _timing(folder: Path, description: Description, message: str) -> UserError:

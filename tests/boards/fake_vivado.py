@@ -77,7 +77,7 @@ class FakeVivado(PackagerCommands, SystemCommands, FlowCommands):
             self.tcl.eval(f"source {{{script}}}")
         except tkinter.TclError as error:
             if self._exit is None:
-                self.echo(f"ERROR: {error}")
+                self.echo(str(error))  # and its stack
                 return 1
         finally:
             os.chdir(before)
