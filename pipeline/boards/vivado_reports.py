@@ -107,6 +107,8 @@ def utilization(text: str) -> dict[str, Resources]:
         name, depth = cell.strip(), (len(cell) - len(cell.lstrip())) // 2
         if name.startswith("("):
             continue
+        if depth > len(path):
+            raise ValueError(f"the cell {name} stands below no other")
         path[depth:] = [name]
         found["/".join(path[1:])] = _resources(row, columns)
     if "" not in found:
