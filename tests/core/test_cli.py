@@ -254,3 +254,13 @@ def test_make_variables_become_settings(tmp_path):
         ".venv/bin/python -m pipeline lower --model 'models/vgg10_w4a4_fmp' --set "
         "'verify.frames=32' 'hardware.board=pynq_z2' 'export.checkpoint=a b.pth' train.epochs=3"
     )
+
+
+@pytest.mark.parametrize("target", ["demo", "emulate", "pynq-package", "deploy"])
+def test_frames_of_a_package_are_golden_ones(target: str) -> None:
+    words = ["make", "--no-print-directory", "--dry-run", target, "FRAMES=32", "HOST=me@board"]
+    answer = subprocess.run(words, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1].strip() == (
+        f".venv/bin/python -m pipeline {target} --model 'models/vgg10_w4a4_fmp' --set "
+        "'deploy.frames=32' 'deploy.host=me@board'"
+    )
