@@ -27,6 +27,8 @@ BUILD_TCL = "build.tcl"
 OUTPUT = "output"
 DONE = "done"
 BITSTREAM, HANDOFF, IDENTITY = "accelerator.bit", "accelerator.hwh", "accelerator.json"
+REPORTS = "reports"
+UTILIZATION, TIMING, POWER = "utilization.rpt", "timing.rpt", "power.rpt"
 COMMAND = "sh build.sh"
 VIVADO = ("vivado", "-mode", "batch", "-notrace", "-nojournal", "-log", "vivado.log")
 VIVADO_BUILD = (*VIVADO, "-source", BUILD_TCL)
@@ -67,13 +69,7 @@ class Target:
     @property
     def vivado(self) -> VivadoBoard:
         """What the board's file says for Vivado.  Raises UserError where that is nothing."""
-        if self.board.vivado is None:
-            raise UserError(
-                f"{self.board.name} is not built by Vivado",
-                f"hardware.board (BOARD=), hw/boards/{self.board.key}.toml",
-                "another board, for example BOARD=pynq_z2",
-            )
-        return self.board.vivado
+        return of_vivado(self.board)
 
 
 @dataclass(frozen=True)
@@ -152,16 +148,32 @@ def digest(files: Mapping[str, bytes]) -> str:
     return result.hexdigest()
 
 
+def of_vivado(board: Board) -> VivadoBoard:
+    """What the board's file says for Vivado.  Raises UserError where that is nothing."""
+    if board.vivado is None:
+        raise UserError(
+            f"{board.name} is not built by Vivado",
+            f"hardware.board (BOARD=), hw/boards/{board.key}.toml",
+            "another board, for example BOARD=pynq_z2",
+        )
+    return board.vivado
+
+
+def require_clock(board: Board, clock_mhz: float) -> None:
+    """Raises UserError for a clock that the board does not have."""
+    vivado = of_vivado(board)
+    if clock_mhz > vivado.clock_max_mhz:
+        raise UserError(
+            f"hardware.clock_mhz = {clock_mhz:g}, but {board.name} has {vivado.clock_max_mhz:g} "
+            "at most",
+            f"hw/boards/{board.key}.toml, vivado.clock_max_mhz",
+            f"--set hardware.clock_mhz={vivado.clock_mhz:g}",
+        )
+
+
 def require_possible(target: Target) -> None:
     """Raises UserError for a clock that the board does not have or a stream that no DMA takes."""
-    most = target.vivado.clock_max_mhz
-    if target.clock_mhz > most:
-        raise UserError(
-            f"hardware.clock_mhz = {target.clock_mhz:g}, but {target.board.name} has {most:g} "
-            "at most",
-            f"hw/boards/{target.board.key}.toml, vivado.clock_max_mhz",
-            f"--set hardware.clock_mhz={target.vivado.clock_mhz:g}",
-        )
+    require_clock(target.board, target.clock_mhz)
     for name, found in (("in", target.shell.beat_bytes), ("out", target.shell.label_bytes)):
         if found not in STREAM_BYTES:
             raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,17 @@ from pipeline.boards.vivado import Description
 from pipeline.core.errors import UserError
 from pipeline.core.paths import shown
 from pipeline.core.progress import Progress, progress, say
-from pipeline.core.tools import Tool, ToolError, find_program, run_tool
+from pipeline.core.tools import Tool, ToolError, find_program, first_on_path, run_tool
 
-REPORTS = Path(vivado.OUTPUT) / "reports"
+REPORTS = Path(vivado.OUTPUT) / vivado.REPORTS
+OUTPUTS = tuple(
+    Path(vivado.OUTPUT) / name for name in (vivado.BITSTREAM, vivado.HANDOFF, vivado.IDENTITY)
+)
 LOG = "build.log"
 MARK = re.compile(r"AMCFLOW step \d+/\d+ (\w+) (begins|done|was done before)$")
 FAILED = re.compile(r"^AMCFLOW step \d+/\d+ (\w+) failed: (.*)$", re.MULTILINE)
 NOTE = "AMCFLOW note: "
+FINN_STEP = "Running step: "
 PHASE = re.compile(r"(?:Starting|Phase [\d.]+) (\S.*)$")
 ERROR = re.compile(r"^ERROR: (.*)$", re.MULTILINE)
 LICENCE = ("[Common 17-345]", "[Common 17-348]")
@@ -89,12 +94,12 @@ def build(folder: Path, tool: Tool, description: Description, limits: Limits = L
 
     Raises UserError where Vivado fails, does not end, or does not meet the timing.
     """
+    if description.backend == "finn":
+        _run_finn(folder, tool, limits)
+        return
     if description.backend == "hls":
         _run_hls(folder, find_vitis_hls(tool), limits)
     command: list[str | Path] = [tool.path, *vivado.VIVADO_BUILD[1:]]
-    outputs = [
-        Path(vivado.OUTPUT) / name for name in (vivado.BITSTREAM, vivado.HANDOFF, vivado.IDENTITY)
-    ]
     with progress("Vivado", len(description.steps), "steps") as bar:
         try:
             run_tool(
@@ -103,7 +108,7 @@ def build(folder: Path, tool: Tool, description: Description, limits: Limits = L
                 log=folder / LOG,
                 timeout_s=limits.total_s,
                 quiet_s=limits.quiet_s,
-                outputs=outputs,
+                outputs=OUTPUTS,
                 watch=Follower(bar),
             )
         except ToolError as error:
@@ -146,6 +151,24 @@ def _run_hls(folder: Path, program: Path, limits: Limits) -> None:
     )
     mark.parent.mkdir(exist_ok=True)
     mark.write_bytes(digest.read_bytes())
+
+
+def _run_finn(folder: Path, tool: Tool, limits: Limits) -> None:
+    """With the FINN of this Python; its steps may be silent for as long as they take."""
+
+    def follow(line: str) -> None:
+        if line.startswith(FINN_STEP):
+            say(f"FINN: {line.removeprefix(FINN_STEP)}")
+
+    run_tool(
+        ["sh", "build.sh"],
+        cwd=folder,
+        log=folder / LOG,
+        timeout_s=limits.total_s,
+        outputs=OUTPUTS,
+        env={"PYTHON": sys.executable, "PYTHONUNBUFFERED": "1", **first_on_path(tool.path.parent)},
+        watch=follow,
+    )
 
 
 # --- how it ended -------------------------------------------------------------------------------

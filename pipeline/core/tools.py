@@ -167,6 +167,11 @@ def find_program(name: str, configured: str = "") -> Path | None:
     return Path(found).absolute() if found else None
 
 
+def first_on_path(folder: Path) -> dict[str, str]:
+    """Of an environment: PATH with that folder before all others."""
+    return {"PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+
+
 def is_one_of_many() -> bool:
     """Whether torchrun has started this process as one of several."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE") != "1"

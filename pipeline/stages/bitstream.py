@@ -9,12 +9,14 @@ from pathlib import Path
 
 from pipeline.boards import bitstream, vivado_run
 from pipeline.boards.board import load_board, open_tools_hint
+from pipeline.boards.finn_project import DEPLOY
 from pipeline.boards.vivado import (
     COMMAND,
     DESCRIPTION,
     DIGEST,
     OLDEST,
     OUTPUT,
+    REPORTS,
     Description,
     read_description,
 )
@@ -26,6 +28,8 @@ from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tables import print_table
 from pipeline.stages import vivado_project
 
+FINN = "finn"
+"""FINN's own deployment package, where FINN made the bitstream."""
 REPORT = "report.json"
 
 
@@ -37,10 +41,13 @@ def run(context: StageContext) -> None:
     identity = bitstream.read_bitstream(output, description)
     for name in bitstream.FILES:
         shutil.copyfile(output / name, context.out / name)
-    reports = output / bitstream.REPORTS
-    (context.out / bitstream.REPORTS).mkdir()
+    reports = output / REPORTS
+    (context.out / REPORTS).mkdir()
     for file in sorted(reports.glob("*.rpt")):
-        shutil.copyfile(file, context.out / bitstream.REPORTS / file.name)
+        shutil.copyfile(file, context.out / REPORTS / file.name)
+    (context.out / FINN).mkdir()
+    if (output / DEPLOY).is_dir():
+        shutil.copytree(output / DEPLOY, context.out / FINN, dirs_exist_ok=True)
     report = bitstream.report(identity, description, reports)
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
@@ -50,7 +57,7 @@ def _build(context: StageContext, project: Path, description: Description) -> Pa
     """Vivado in a copy of the project that survives a kill; the folder of what it made."""
     tool = vivado_run.find_vivado(context.config.bitstream.vivado, context.scratch)
     if tool is None:
-        raise _no_vivado(context.config.bitstream.vivado, project, description)
+        raise _no_vivado(context, project, description)
     say(f"Vivado {tool.version}: {tool.path}")
     folder = context.work / vivado_project.PROJECT
     if not (folder / DIGEST).is_file() or not _is_same(folder, project):
@@ -68,12 +75,13 @@ def _is_same(folder: Path, project: Path) -> bool:
     return (folder / DIGEST).read_bytes() == (project / DIGEST).read_bytes()
 
 
-def _no_vivado(configured: str, project: Path, description: Description) -> UserError:
+def _no_vivado(context: StageContext, project: Path, description: Description) -> UserError:
     """What to do without Vivado."""
-    board = load_board(description.board)
+    configured, board = context.config.bitstream.vivado, load_board(description.board)
+    again = f"make bitstream MODEL={shown(context.model_dir)} BOARD={board.key}"
     remedies = [
         f"in {shown(project)}, on a machine that has Vivado {OLDEST} or newer: {COMMAND}",
-        f"then here, with what it made: make bitstream BOARD={board.key} BITSTREAM=<its {OUTPUT}>",
+        f"then here, with what it made: {again} BITSTREAM=<its {OUTPUT}>",
         open_tools_hint(),
     ]
     return UserError(
@@ -98,13 +106,15 @@ def show(folder: Path) -> None:
         print_table(
             f"bitstream for {board.name}", ("layer", "LUT", "FF", "DSP", "BRAM36", "cycles"), rows
         )
-        say(
-            f"{report['tool']}: worst setup slack {report['wns']:.3f} ns at "
-            f"{report['clock_mhz']:.6g} MHz, {report['power']['total']:.2f} W estimated"
-        )
+        say(f"{report['power']['total']:.2f} W estimated")
+    slack = "no report of its timing"
+    if report["wns"] is not None:
+        slack = f"worst setup slack {report['wns']:.3f} ns"
+    say(f"{report['board']}, {report['clock_mhz']:.6g} MHz, by {report['tool']}: {slack}")
+    if report["backend"] == "finn":
+        say(f"its driver is FINN's, not ours: in {shown(folder / FINN)}")
     else:
-        say(f"bitstream for {report['board']}, made elsewhere by {report['tool']}, without reports")
-    say(f"hash {report['hash'][:16]}..., which the accelerator's registers hold")
+        say(f"hash {report['hash'][:16]}..., which the accelerator's registers hold")
 
 
 STAGE = Stage(
@@ -112,7 +122,7 @@ STAGE = Stage(
     summary="build the bitstream with Vivado, or take one that was built elsewhere",
     sections=("bitstream",),
     needs=("vivado-project",),
-    outputs=(*bitstream.FILES, f"{bitstream.REPORTS}/", REPORT),
+    outputs=(*bitstream.FILES, f"{REPORTS}/", f"{FINN}/", REPORT),
     run=run,
     show=show,
     version=1,

@@ -24,6 +24,12 @@ HOW = "As root in PYNQ's environment (`sudo -s`, then `. /etc/profile.d/pynq_ven
 
 
 def run(context: StageContext) -> None:
+    if context.config.hardware.backend == codegen.FINN:
+        raise UserError(
+            "FINN's accelerator has no AXI shell of ours, so this driver and package do not fit it",
+            'hardware.backend = "finn"',
+            f"FINN's own package, in {shown(context.inputs['bitstream'] / 'finn')}",
+        )
     board = load_board(context.config.hardware.board)
     if board.vivado is None:
         raise UserError(

@@ -8,11 +8,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.boards import finn_project
 from pipeline.boards.board import BOARDS, Board, load_board
 from pipeline.boards.hierarchy import layer_cells
 from pipeline.boards.hls_adapter import FILE as ADAPTER
 from pipeline.boards.hls_adapter import adapter
-from pipeline.boards.vivado import COMMAND, Target, project
+from pipeline.boards.vivado import (
+    COMMAND,
+    DESCRIPTION,
+    Description,
+    Target,
+    of_vivado,
+    project,
+    read_description,
+    require_clock,
+)
 from pipeline.codegen import rtl
 from pipeline.codegen.shell import SHARED, Shell, load_shell
 from pipeline.core.cli import run_alone
@@ -29,30 +39,58 @@ REPORT = "report.json"
 
 def run(context: StageContext) -> None:
     board = load_board(context.config.hardware.board)
-    generated = context.inputs["codegen"]
-    target = _target(context, board, load_shell(generated / codegen.SHELL))
-    scripts = {path.name: path.read_bytes() for path in sorted(SCRIPTS.glob("*.tcl"))}
-    notice = (generated / codegen.RTL / "NOTICE").read_bytes()
-    hls_folder = _read(generated / codegen.HLS) if target.with_hls else {}
-    files = project(target, _sources(generated, target), scripts, notice, hls_folder)
+    shell = load_shell(context.inputs["codegen"] / codegen.SHELL)
+    make = _finn_files if context.config.hardware.backend == codegen.FINN else _files
+    files = make(context, board, shell)
     for name, content in files.items():
         path = context.out / PROJECT / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+    description = read_description(files[DESCRIPTION].decode())
     report = {
         "stage": "vivado-project",
-        "model": target.model,
+        "model": description.model,
         "board": board.key,
-        "part": board.part,
-        "backend": target.backend,
-        "clock_mhz": target.clock_mhz,
-        "recommended_mhz": target.vivado.clock_mhz,
+        "part": description.part,
+        "backend": description.backend,
+        "clock_mhz": description.clock_mhz,
+        "recommended_mhz": of_vivado(board).clock_mhz,
         "files": len(files),
         "bytes": sum(len(content) for content in files.values()),
-        "checked": "against a model of Vivado's commands; not yet run by Vivado itself",
     }
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
+
+
+def _files(context: StageContext, board: Board, shell: Shell) -> dict[str, bytes]:
+    """Our shell and core, for Vivado."""
+    generated = context.inputs["codegen"]
+    target = _target(context, board, shell)
+    scripts = {path.name: path.read_bytes() for path in sorted(SCRIPTS.glob("*.tcl"))}
+    notice = (generated / codegen.RTL / "NOTICE").read_bytes()
+    hls_folder = _read(generated / codegen.HLS) if target.with_hls else {}
+    return project(target, _sources(generated, target), scripts, notice, hls_folder)
+
+
+def _finn_files(context: StageContext, board: Board, shell: Shell) -> dict[str, bytes]:
+    """A FINN build, which runs Vivado itself."""
+    hardware = context.config.hardware
+    require_clock(board, hardware.clock_mhz)
+    description = Description(
+        model=_model(context),
+        hash=shell.hash,
+        board=board.key,
+        part=board.part,
+        backend=hardware.backend,
+        clock_mhz=hardware.clock_mhz,
+        steps=(),
+    )
+    return finn_project.project(description, _read(context.inputs["codegen"] / codegen.FINN))
+
+
+def _model(context: StageContext) -> str:
+    """Its name, in characters that every tool takes."""
+    return re.sub(r"[^\w.+-]", "_", context.model_dir.resolve().name)
 
 
 def _target(context: StageContext, board: Board, shell: Shell) -> Target:
@@ -63,11 +101,11 @@ def _target(context: StageContext, board: Board, shell: Shell) -> Target:
     tables = tuple(design.tables)
     nodes = json.loads((context.inputs["fold"] / fold.REPORT).read_text())["nodes"]
     layers = layer_cells([stream.name for stream in design.streams], nodes)
-    if hardware.backend == "hls":
+    if hardware.backend == codegen.HLS:
         missing = [name for name in SHARED if name not in shell.sources]  # the RTL core has them
         sources, tables, layers = (*missing, ADAPTER, *shell.sources), (), ()
     return Target(
-        model=re.sub(r"[^\w.+-]", "_", context.model_dir.resolve().name),
+        model=_model(context),
         board=board,
         clock_mhz=hardware.clock_mhz,
         backend=hardware.backend,
@@ -95,7 +133,7 @@ def show(folder: Path) -> None:
     report = json.loads((folder / REPORT).read_text())
     say(
         f"Vivado project for {report['board']} ({report['part']}), {report['clock_mhz']:g} MHz, "
-        f"{report['backend']} core: {report['files']} files, {report['bytes'] / 1e6:.1f} MB"
+        f"{report['backend'].upper()} core: {report['files']} files, {report['bytes'] / 1e6:.1f} MB"
     )
     if report["clock_mhz"] > report["recommended_mhz"]:
         say(f"hw/boards recommends {report['recommended_mhz']:g} MHz for this board")
