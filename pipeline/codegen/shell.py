@@ -89,7 +89,7 @@ def top_text(shell: Shell) -> str:
     """Verilog of the top; its ports are named so that Vivado infers the interfaces."""
     in_bits, label_bits = 8 * shell.beat_bytes, 8 * shell.label_bytes
     wires = "".join(f"    .{name}({name}),\n" for name in _PORTS)
-    return f"""// The accelerator with its AXI interfaces: see accelerator_axi.sv for registers and data.
+    return f"""// The accelerator with its AXI interfaces; accelerator_axi.sv describes them.
 module {TOP} (
   input  wire aclk,
   input  wire aresetn,
