@@ -17,10 +17,10 @@ import sys
 import time
 import tkinter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.boards.behaviour import Behaviour
 from tests.boards.fake_core import Core, VivadoError
 from tests.boards.fake_design import Design
 from tests.boards.fake_flow import FlowCommands
@@ -31,26 +31,6 @@ from tests.boards.fake_system import SystemCommands
 FAMILIES = {"xc7z": "zynq", "xczu28dr": "zynquplusRFSOC", "xczu": "zynquplus", "xck26": "zynquplus"}
 NEWER_TCL = ("try", "throw", "lmap", "tailcall", "coroutine", "yield", "zlib")
 """Not in Tcl 8.5, which older versions have."""
-
-
-@dataclass
-class Behaviour:
-    """What this Vivado is like. fail: a command that fails, and with what message; hang: a command
-    that never ends; parts, boards: that are installed; setup, hold, pulse: slacks of the routed
-    design, which may have no paths; silent_exit: it does nothing; trace: a file for its calls."""
-
-    version: str = "2022.2"
-    parts: tuple[str, ...] = ("xc7z020*", "xczu*", "xck26*")
-    boards: tuple[str, ...] = ()
-    setup: float = 0.412
-    hold: float = 0.031
-    pulse: float = 3.75
-    paths: bool = True
-    fail: dict[str, str] = field(default_factory=dict)
-    hang: str = ""
-    silent_exit: bool = False
-    banner: str = "Vivado v{version} (64-bit)"
-    trace: str = ""
 
 
 class FakeVivado(PackagerCommands, SystemCommands, FlowCommands):

@@ -9,7 +9,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from tests.boards.fake_vivado import Behaviour, FakeVivado
+from tests.boards.behaviour import Behaviour
 from tests.boards.small_project import files_of, made_by_hls, target, write
 
 FOLDER = Path(__file__).parent / "golden_files"
@@ -41,6 +41,8 @@ def calls(name: str, folder: Path) -> str:
 
     `folder` is for the project.
     """
+    from tests.boards.fake_vivado import FakeVivado  # noqa: PLC0415  (needs Tcl)
+
     board, board_files = CALLS[name]
     what = target(board, KINDS[board])
     write(folder, files_of(what))

@@ -16,7 +16,7 @@ from pipeline.codegen import shell
 from pipeline.codegen.hls import SCRIPT, TOP
 from pipeline.codegen.rtl import DesignFiles, TopStream
 from pipeline.core.paths import PROJECT_ROOT
-from tests.boards.fake_vivado import Behaviour
+from tests.boards.behaviour import Behaviour
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
 SCRIPTS = PROJECT_ROOT / "hw" / "vivado"

@@ -17,7 +17,7 @@ from pipeline.core import cli
 from pipeline.core.runner import Build
 from pipeline.core.tools import run_tool, verilator
 from pipeline.stages import bitstream
-from tests.boards.fake_vivado import Behaviour
+from tests.boards.behaviour import Behaviour
 from tests.boards.small_project import install, made_by_hls
 from tests.small import ship_small
 

@@ -16,7 +16,7 @@ from pipeline.boards.vivado import STEPS, read_description
 from pipeline.boards.vivado_run import LIMITS, Limits, achievable_mhz, find_vitis_hls, find_vivado
 from pipeline.core.errors import UserError
 from pipeline.core.tools import Tool, ToolError
-from tests.boards.fake_vivado import Behaviour
+from tests.boards.behaviour import Behaviour
 from tests.boards.small_project import files_of, install, made_by_hls, target, write
 
 pytest.importorskip("tkinter", reason="no Tcl for the model of Vivado: apt install python3-tk")

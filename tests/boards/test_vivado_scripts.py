@@ -17,7 +17,8 @@ from pipeline.boards.board import load_board
 from pipeline.boards.vivado import DIGEST, DONE, OUTPUT, STEPS
 from pipeline.core.atomic import sha256_file
 from tests.boards import golden
-from tests.boards.fake_vivado import Behaviour, FakeVivado
+from tests.boards.behaviour import Behaviour
+from tests.boards.fake_vivado import FakeVivado
 from tests.boards.script_faults import FAULTS
 from tests.boards.small_project import BOARDS, files_of, made_by_hls, target, write
 
