@@ -48,12 +48,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Timing:
-    """Worst and total slack, in ns: of setup, of hold, and the worst of pulse widths."""
+    """The worst slack, in ns: of setup, of hold, of pulse widths."""
 
     wns: float
-    tns: float
     whs: float
-    ths: float
     wpws: float
 
     @property
@@ -157,7 +155,7 @@ def timing(text: str) -> Timing:
         raise ValueError("no table of WNS(ns)")
     titles = re.split(r"\s{2,}", f"WNS(ns){found[1]}".strip())
     values = dict(zip(titles, found[2].split(), strict=True))
-    return Timing(*(_slack(values[f"{x}(ns)"]) for x in ("WNS", "TNS", "WHS", "THS", "WPWS")))
+    return Timing(*(_slack(values[f"{x}(ns)"]) for x in ("WNS", "WHS", "WPWS")))
 
 
 def _slack(text: str) -> float:
