@@ -69,6 +69,7 @@ module accelerator_axi #(
   localparam logic [31:0] Magic       = 32'h414D_4346;
   localparam logic [31:0] Version     = 32'd1;
   localparam int unsigned ResetCycles = 16;
+  localparam int unsigned ResetBits   = $clog2(ResetCycles + 1);
 
   localparam logic [4:0] Control      = 5'h02;  // in words
   localparam logic [4:0] PacketFrames = 5'h06;
@@ -113,13 +114,13 @@ module accelerator_axi #(
   );
 
   // Registered, since it resets the whole core; one cycle longer than what it follows.
-  logic [$clog2(ResetCycles+1)-1:0] reset_left_q;
-  logic                             run_n_q;
+  logic [ResetBits-1:0] reset_left_q;
+  logic                 run_n_q;
 
   always_ff @(posedge aclk) begin
     if (!aresetn) reset_left_q <= '0;
     else if (write && write_address == Control && write_bytes[0] && write_data[0])
-      reset_left_q <= ($bits(reset_left_q))'(ResetCycles);
+      reset_left_q <= ResetBits'(ResetCycles);
     else if (reset_left_q != '0) reset_left_q <= reset_left_q - 1'b1;
     run_n_q <= aresetn && reset_left_q == '0;
   end
