@@ -1,0 +1,136 @@
+/// The window of a 1-D convolution, digit by digit: Kernel positions of Channels codes each.
+///
+/// An evaluation takes Digits * Phases cycles, the digits of every code from the most significant
+/// one on, over and over for every phase.  Taps that lie outside of the evaluation's own frame give
+/// Pad.  x: tap 0 is the oldest position, in the low bits; within a tap channel 0 is.
+///
+///   event_i   _|‾|________________________|‾|___      Digits = 2, Phases = 3
+///   x         ____| 1 | 0 | 1 | 0 | 1 | 0 | 1 | 0
+///   first_o   ____|‾‾‾|___|‾‾‾|___|‾‾‾|___|‾‾‾|__
+///   phase_o   ____|   0   |   1   |   2   |   0
+module serial_window #(
+  parameter int unsigned Channels = 2,
+  parameter int unsigned Bits     = 4,
+  parameter int unsigned Digit    = 4,
+  parameter int unsigned Kernel   = 3,
+  parameter int unsigned Phases   = 1,
+  parameter int unsigned Pad      = 0,
+  localparam int unsigned Digits     = (Bits + Digit - 1) / Digit,
+  localparam int unsigned Word       = Channels * Digit,
+  localparam int unsigned PhaseBits  = (Phases > 1) ? $clog2(Phases) : 1
+) (
+  input  logic                     clk,
+  input  logic                     rst_n,
+
+  input  logic                     event_i,
+  input  logic                     position_i,
+  input  logic [Channels*Bits-1:0] data_i,
+  input  logic                     frame_i,
+  input  logic                     own_i,
+  input  logic                     valid_i,
+
+  output logic [Kernel*Word-1:0]   x,
+  output logic                     first_o,
+  output logic                     last_o,
+  output logic                     valid_o,
+  output logic [PhaseBits-1:0]     phase_o
+);
+  localparam int unsigned DigitBits = (Digits > 1) ? $clog2(Digits) : 1;
+
+  typedef logic [Word-1:0]      word_t;
+  typedef logic [DigitBits-1:0] digit_t;
+  typedef logic [PhaseBits-1:0] phase_t;
+
+  // --- time -------------------------------------------------------------------------------------
+
+  logic   active_q, valid_q, last_digit, last_phase;
+  digit_t digit_q;
+  phase_t phase_q;
+
+  assign last_digit = digit_q == digit_t'(Digits - 1);
+  assign last_phase = phase_q == phase_t'(Phases - 1);
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) begin
+      active_q <= 1'b0;
+    end else if (event_i) begin
+      active_q <= 1'b1;
+    end else if (last_digit && last_phase) begin
+      active_q <= 1'b0;
+    end
+    if (event_i) begin
+      valid_q <= valid_i;
+      digit_q <= '0;
+      phase_q <= '0;
+    end else begin
+      digit_q <= last_digit ? '0 : digit_q + 1'b1;
+      if (last_digit) phase_q <= last_phase ? '0 : phase_q + 1'b1;
+    end
+  end
+
+  // --- data: digits of a tap circulate, and move on to the next tap in the last phase -----------
+
+  word_t             newest_q[Digits];  // the digit that is shown is number 0
+  word_t             shown[Kernel];     // of every tap, the newest first
+  logic [Kernel-1:0] filled_q, frame_q, inside_q;
+
+  function automatic word_t digit_of(input logic [Channels*Bits-1:0] data, input int unsigned d);
+    // digit d of every code, 0 the most significant; the first may be shorter than the others
+    digit_of = '0;
+    for (int unsigned c = 0; c < Channels; c++)
+      for (int unsigned i = 0; i < Digit; i++)
+        if ((Digits - 1 - d) * Digit + i < Bits)
+          digit_of[c*Digit+i] = data[c*Bits+(Digits-1-d)*Digit+i];
+  endfunction
+
+  always_ff @(posedge clk) begin
+    for (int unsigned d = 0; d < Digits; d++)
+      if (event_i) newest_q[d] <= digit_of(data_i, d);
+      else newest_q[d] <= newest_q[(d + 1) % Digits];
+  end
+
+  assign shown[0] = newest_q[0];
+
+  for (genvar k = 1; k < Kernel; k++) begin : g_tap
+    word_t digits_q[Digits];
+    assign shown[k] = digits_q[0];
+    always_ff @(posedge clk) begin
+      if (active_q) begin
+        for (int unsigned d = 0; d + 1 < Digits; d++) digits_q[d] <= digits_q[d+1];
+        digits_q[Digits-1] <= last_phase ? shown[k-1] : digits_q[0];
+      end
+    end
+  end
+
+  // --- which taps are positions of the evaluation's frame ---------------------------------------
+
+  logic [Kernel-1:0] filled, frames;
+
+  assign filled = Kernel'({filled_q, position_i});
+  assign frames = Kernel'({frame_q, frame_i});
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) filled_q <= '0;
+    else if (event_i) filled_q <= filled;
+    if (event_i) begin
+      frame_q  <= frames;
+      inside_q <= filled & ~(frames ^ {Kernel{own_i}});
+    end
+  end
+
+  // --- out --------------------------------------------------------------------------------------
+
+  localparam logic [Digits*Digit-1:0] PadCode = (Digits * Digit)'(Pad);
+  logic [Digit-1:0] pad;
+
+  assign pad = Digit'(PadCode >> (Digit * (Digits - 1 - 32'(digit_q))));
+
+  always_ff @(posedge clk) begin
+    for (int unsigned k = 0; k < Kernel; k++)
+      x[(Kernel-1-k)*Word +: Word] <= inside_q[k] ? shown[k] : {Channels{pad}};
+    first_o <= digit_q == '0;
+    last_o  <= active_q && last_digit;
+    valid_o <= active_q && valid_q;
+    phase_o <= phase_q;
+  end
+endmodule
