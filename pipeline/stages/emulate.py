@@ -14,7 +14,6 @@ from pipeline.boards.emulator.library import HARNESS
 from pipeline.codegen.shell import load_shell
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
-from pipeline.core.paths import shown
 from pipeline.core.progress import busy, say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.dataflow import integer_model
@@ -60,8 +59,8 @@ def show(folder: Path) -> None:
     """Says where the package is."""
     report = json.loads((folder / REPORT).read_text())
     say(
-        f"package for an emulated {report['board']}: {report['frames']:,} golden frames, "
-        f"{report['files']} files -> {shown(folder / PACKAGE)}"
+        f"package for an emulated {report['board']} in its folder {PACKAGE}: "
+        f"{report['frames']:,} golden frames, {report['files']} files"
     )
 
 

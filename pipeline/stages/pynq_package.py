@@ -65,7 +65,7 @@ def show(folder: Path) -> None:
     report = json.loads((folder / REPORT).read_text())
     say(
         f"PYNQ package for {report['board']}, {report['clock_mhz']:g} MHz, {report['frames']:,} "
-        f"golden frames -> {shown(folder / PACKAGE)} and {ARCHIVE}"
+        f"golden frames, in its folder {PACKAGE} and in {ARCHIVE}"
     )
 
 
