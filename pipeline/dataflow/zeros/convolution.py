@@ -46,7 +46,7 @@ class Convolution:
     name, boundary: of the integer model; positions, channels: of a frame's input; codes: of it,
     which the hardware has as `code - codes.low`; kernel, padding: in positions; cycles: between
     positions; sums: from window to accumulators; requantizer; order: the output that is in each
-    slot and lane, None where there is none; pool; output: type of the codes.
+    slot and lane, None where there is none; pool; output: type of the codes; nonzeros: weights.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Convolution:
     order: tuple[tuple[int | None, ...], ...]
     pool: int
     output: Codes
+    nonzeros: int
 
     @property
     def code_bits(self) -> int:
@@ -72,6 +73,11 @@ class Convolution:
     def evaluations(self) -> int:
         """Of a frame that give codes."""
         return self.positions + 2 * self.padding - self.kernel + 1
+
+    @property
+    def output_positions(self) -> int:
+        """Of a frame, after the pool."""
+        return self.evaluations // self.pool
 
     @property
     def outputs(self) -> int:
@@ -127,6 +133,7 @@ def convolution(layer: Layer, codes: Codes, positions: int, cycles: int) -> Conv
         order=order,
         pool=layer.pool,
         output=layer.output,
+        nonzeros=int(np.count_nonzero(layer.weights)),
     )
 
 

@@ -13,8 +13,7 @@ number of registers since the window; operands of an adder have the same level.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Lane:
-    """Which bit of the window's digits it carries in each phase; None: none, and no weight is on it.
+    """Which bit of the window's digits it carries in each phase; None: none, and it has no weight.
 
     With one phase it is that bit itself; with more it is selected and registered.
     """
@@ -53,9 +52,14 @@ class Leaf:
         return self.offset(phase) + sum(chosen)
 
     @property
-    def most(self) -> int:
+    def largest(self) -> int:
         """The largest value in any phase."""
         return max(sum(map(abs, row)) for row in self.weights)
+
+    @property
+    def bits(self) -> int:
+        """Of its value."""
+        return max(1, self.largest.bit_length())
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,9 @@ class Sum:
     bits: int
 
 
+Node = Leaf | Sum
+
+
 @dataclass(frozen=True)
 class Row:
     """One accumulator: acc = (0 at the first digit, else acc << digit bits) + operands.
@@ -87,16 +94,14 @@ class Row:
     bits: int
 
 
-Node = Leaf | Sum
-
-
 @dataclass(frozen=True)
 class AdderNetwork:
     """The arithmetic of a layer.
 
     inputs: bits of the window's digits, input i's bit p at `i * digit_bits + p`; digits: of a
-    window, whose phases follow each other; nodes: each after its operands; levels: registers between
-    the window (or the lanes) and the operands of the rows.
+    window; phases: of an evaluation, which has all digits in each; nodes: each after its operands;
+    levels: registers between the window (or the lanes) and the operands of the rows; offsets: what
+    is in each output's accumulator beside the sum of products.
     """
 
     inputs: int
@@ -107,186 +112,149 @@ class AdderNetwork:
     nodes: tuple[Node, ...]
     rows: tuple[Row, ...]
     levels: int
-    offsets: Mapping[int, int] = field(default_factory=dict)
-    """What is in each output's accumulator beside the sum of products."""
+    offsets: Mapping[int, int]
 
-    def bits(self, node: int) -> int:
-        """Bits of a node's value."""
-        found = self.nodes[node]
-        return max(1, found.most.bit_length()) if isinstance(found, Leaf) else found.bits
+    @property
+    def phase_bits(self) -> int:
+        """Of the number of a phase; 0 where there is one."""
+        return (self.phases - 1).bit_length()
 
-    @cached_property
+    @property
     def accumulator_bits(self) -> int:
-        """Bits of the widest accumulator."""
+        """Of the widest accumulator."""
         return max(row.bits for row in self.rows)
+
+    @property
+    def idle(self) -> int:
+        """Places of truth tables that are empty in some phase, because another phase has more."""
+        leaves = (node for node in self.nodes if isinstance(node, Leaf))
+        empty = sum(w == 0 for leaf in leaves for row in leaf.weights for w in row)
+        return empty // self.digit_bits
 
     def run(self, codes: Integers) -> Integers:
         """Sums of products (n, outputs) for windows of unsigned codes (n, inputs / digit bits).
 
         As the hardware computes them: digit by digit, phase by phase, through every truth table.
         """
-        outputs = sum(o is not None for row in self.rows for o in row.outputs)
-        result = np.zeros((len(codes), outputs), np.int64)
+        result = np.zeros((len(codes), len(self.offsets)), np.int64)
         for phase in range(self.phases):
             sums = [np.zeros(len(codes), np.int64) for _ in self.rows]
             for digit in reversed(range(self.digits)):
-                values = self._values(self._bits_of(codes, digit), phase)
-                for index, row in enumerate(self.rows):
-                    sums[index] <<= self.digit_bits
-                    sums[index] = sums[index] + self._total(row.operands, values)
+                values = self._values(_digit(codes, digit, self.digit_bits), phase)
+                sums = [
+                    (total << self.digit_bits) + _total(self.nodes, row.operands, values)
+                    for total, row in zip(sums, self.rows, strict=True)
+                ]
             for row, total in zip(self.rows, sums, strict=True):
-                if (total >> row.bits).any():
-                    raise PlanError(f"the accumulator of outputs {row.outputs} overflows")
+                _require_fit(total, row.bits)
                 output = row.outputs[phase]
                 if output is not None:
                     result[:, output] = total - self.offsets[output]
         return result
-
-    def _bits_of(self, codes: Integers, digit: int) -> Integers:
-        places = digit * self.digit_bits + np.arange(self.digit_bits)
-        return (codes[:, :, None] >> places & 1).reshape(len(codes), -1)
 
     def _values(self, bits: Integers, phase: int) -> list[Integers]:
         values: list[Integers] = []
         for node in self.nodes:
             if isinstance(node, Leaf):
                 values.append(self._looked_up(node, bits, phase))
-                continue
-            total = self._total(node.operands, values)
-            if (total >> node.bits).any():
-                raise PlanError(f"a sum of {node.bits} bits overflows")
-            values.append(total)
+            else:
+                values.append(_total(self.nodes, node.operands, values))
+                _require_fit(values[-1], node.bits)
         return values
 
     def _looked_up(self, leaf: Leaf, bits: Integers, phase: int) -> Integers:
-        sources = [self.lanes[lane].sources[phase] for lane in leaf.lanes]
         index = np.zeros(len(bits), np.int64)
-        for place, source in enumerate(sources):
+        for place, lane in enumerate(leaf.lanes):
+            source = self.lanes[lane].sources[phase]
             if source is not None:
                 index |= bits[:, source] << place
         table = [leaf.sum(phase, value) for value in range(2 ** len(leaf.lanes))]
         return np.array(table)[index]
 
-    def _total(self, operands: Sequence[Operand], values: Sequence[Integers]) -> Integers:
-        total = np.zeros_like(values[operands[0].node])
-        for x in operands:
-            value = values[x.node]
-            if x.inverted:
-                value = (1 << self.bits(x.node)) - 1 - value
-            total = total + (value << x.shift)
-        return total
+
+def _digit(codes: Integers, digit: int, bits: int) -> Integers:
+    """Bits (n, inputs * bits) of one digit of all codes."""
+    places = digit * bits + np.arange(bits)
+    return (codes[:, :, None] >> places & 1).reshape(len(codes), -1)
 
 
-# --- the check ----------------------------------------------------------------------------------
+def _total(
+    nodes: Sequence[Node], operands: Sequence[Operand], values: Sequence[Integers]
+) -> Integers:
+    total = np.zeros_like(values[operands[0].node])
+    for x in operands:
+        value = values[x.node]
+        if x.inverted:
+            value = ones(nodes, x) - value
+        total = total + (value << x.shift)
+    return total
 
 
-def check(network: AdderNetwork, weights: Integers) -> None:
-    """Raises PlanError unless every output is the sum of its weights' products, each exactly once.
-
-    weights: (outputs, inputs).  Every node is taken as the linear form of the window's bits that it
-    is; of an output's accumulator, that form has to be its row of `weights`, and a constant.
-    """
-    seen: dict[int, int] = {}
-    for phase in range(network.phases):
-        forms = _forms(network, phase)
-        for row in network.rows:
-            output = row.outputs[phase]
-            if output is None:
-                continue
-            if output in seen:
-                raise PlanError(f"output {output} is computed twice")
-            seen[output] = phase
-            form = _summed(network, row.operands, forms)
-            _require_row(network, output, form, weights[output])
-            _require_width(network, row)
-    if len(seen) != len(weights):
-        raise PlanError(f"{len(weights) - len(seen)} outputs are not computed")
-    _require_levels(network)
+def _require_fit(values: Integers, bits: int) -> None:
+    if (values >> bits).any():
+        raise PlanError(f"a sum of {bits} bits overflows")
 
 
-Form = tuple[dict[int, int], int]
-"""Coefficients of the window's bits, and a constant."""
+def ones(nodes: Sequence[Node], operand: Operand) -> int:
+    """All bits of an operand's node."""
+    return (1 << nodes[operand.node].bits) - 1
 
 
-def _forms(network: AdderNetwork, phase: int) -> list[Form]:
-    forms: list[Form] = []
-    for node in network.nodes:
+def largest(nodes: Sequence[Node], operand: Operand) -> int:
+    """The largest value of an operand."""
+    node = nodes[operand.node]
+    if operand.inverted:
+        return ones(nodes, operand) << operand.shift
+    if isinstance(node, Leaf):
+        return node.largest << operand.shift
+    return sum(largest(nodes, x) for x in node.operands) << operand.shift
+
+
+def digits_of(digit_bits: int, digits: int) -> int:
+    """What a constant that is added with every digit comes to in the accumulator."""
+    return sum(1 << digit_bits * d for d in range(digits))
+
+
+# --- linear forms -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Form:
+    """A value as a sum over the window's bits, and a constant."""
+
+    weights: Mapping[int, int]
+    constant: int
+
+
+def forms(nodes: Sequence[Node], lanes: Sequence[Lane], phase: int) -> list[Form]:
+    """What every node is in a phase."""
+    found: list[Form] = []
+    for node in nodes:
         if isinstance(node, Leaf):
-            forms.append(_leaf_form(network, node, phase))
+            found.append(_leaf_form(node, lanes, phase))
         else:
-            forms.append(_summed(network, node.operands, forms))
-    return forms
+            found.append(summed(nodes, node.operands, found))
+    return found
 
 
-def _leaf_form(network: AdderNetwork, leaf: Leaf, phase: int) -> Form:
-    coefficients: dict[int, int] = {}
+def _leaf_form(leaf: Leaf, lanes: Sequence[Lane], phase: int) -> Form:
+    weights: dict[int, int] = {}
     for lane, weight in zip(leaf.lanes, leaf.weights[phase], strict=True):
-        source = network.lanes[lane].sources[phase]
-        if source is None:
-            if weight:
-                raise PlanError("a weight lies on a lane that carries nothing")
-            continue
-        coefficients[source] = coefficients.get(source, 0) + weight
-    return coefficients, leaf.offset(phase)
+        source = lanes[lane].sources[phase]
+        if source is not None:
+            weights[source] = weights.get(source, 0) + weight
+        elif weight:
+            raise PlanError("a weight lies on a lane that carries nothing")
+    return Form(weights, leaf.offset(phase))
 
 
-def _summed(network: AdderNetwork, operands: Sequence[Operand], forms: Sequence[Form]) -> Form:
-    coefficients: dict[int, int] = {}
+def summed(nodes: Sequence[Node], operands: Sequence[Operand], of: Sequence[Form]) -> Form:
+    """The sum of operands, where `of` are their nodes' forms."""
+    weights: dict[int, int] = {}
     constant = 0
     for x in operands:
-        form, own = forms[x.node]
-        sign = -1 if x.inverted else 1
-        constant += (sign * own + ((1 << network.bits(x.node)) - 1) * x.inverted) << x.shift
-        for source, weight in form.items():
-            coefficients[source] = coefficients.get(source, 0) + (sign * weight << x.shift)
-    return coefficients, constant
-
-
-def _require_row(network: AdderNetwork, output: int, form: Form, weights: Integers) -> None:
-    found = np.zeros(network.inputs, np.int64)
-    for source, weight in form[0].items():
-        found[source] = weight
-    wanted = (weights[:, None] << np.arange(network.digit_bits)).reshape(-1)
-    if not np.array_equal(found, wanted):
-        place = int(np.flatnonzero(found != wanted)[0])
-        raise PlanError(
-            f"output {output}: bit {place} of the window has the weight {found[place]}, "
-            f"not {wanted[place]}"
-        )
-    digits = sum(1 << network.digit_bits * d for d in range(network.digits))
-    if network.offsets[output] != form[1] * digits:
-        raise PlanError(f"output {output}: the offset is not {form[1] * digits}")
-
-
-def _most(network: AdderNetwork, node: int) -> int:
-    found = network.nodes[node]
-    if isinstance(found, Leaf):
-        return found.most
-    return sum(most_of(network, x) for x in found.operands)
-
-
-def most_of(network: AdderNetwork, operand: Operand) -> int:
-    """The largest value of an operand."""
-    inverted = (1 << network.bits(operand.node)) - 1
-    return (inverted if operand.inverted else _most(network, operand.node)) << operand.shift
-
-
-def _require_width(network: AdderNetwork, row: Row) -> None:
-    digits = sum(1 << network.digit_bits * d for d in range(network.digits))
-    most = digits * sum(most_of(network, x) for x in row.operands)
-    if most >> row.bits:
-        raise PlanError(f"the accumulator of outputs {row.outputs} needs more than {row.bits} bits")
-
-
-def _require_levels(network: AdderNetwork) -> None:
-    levels: list[int] = []
-    for node in network.nodes:
-        if isinstance(node, Leaf):
-            levels.append(1)
-            continue
-        own = {levels[x.node] for x in node.operands}
-        if len(own) != 1:
-            raise PlanError(f"operands of one sum have the levels {sorted(own)}")
-        levels.append(own.pop() + 1)
-    if any(levels[x.node] != network.levels for row in network.rows for x in row.operands):
-        raise PlanError("operands of a row have different levels")
+        sign, start = (-1, ones(nodes, x)) if x.inverted else (1, 0)
+        constant += (start + sign * of[x.node].constant) << x.shift
+        for source, weight in of[x.node].weights.items():
+            weights[source] = weights.get(source, 0) + (sign * weight << x.shift)
+    return Form(weights, constant)

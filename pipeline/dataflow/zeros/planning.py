@@ -12,12 +12,13 @@ Three ways, of which the cheapest counts:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.dataflow.zeros.checking import check
 from pipeline.dataflow.zeros.network import (
     AdderNetwork,
     Lane,
@@ -26,8 +27,10 @@ from pipeline.dataflow.zeros.network import (
     Operand,
     Row,
     Sum,
-    check,
-    most_of,
+    digits_of,
+    forms,
+    largest,
+    summed,
 )
 
 Integers = NDArray[np.int64]
@@ -83,17 +86,14 @@ def _candidates(weights: Integers, code_bits: int, times: Timing) -> Iterator[Ad
 
 def lut_sites(network: AdderNetwork) -> int:
     """6-input LUTs of a network: tables, adders (a LUT a bit), accumulators and lanes."""
-    phase_bits = (network.phases - 1).bit_length()
-    tables = adders = 0
-    for number, node in enumerate(network.nodes):
+    sites = sum(map(_lane_sites, network.lanes))
+    for node in network.nodes:
         if isinstance(node, Leaf):
-            inputs = len(node.lanes) + phase_bits
-            bits = network.bits(number)
-            tables += -(-bits // 2) if inputs <= PAIRED_INPUTS else bits
+            paired = len(node.lanes) + network.phase_bits <= PAIRED_INPUTS
+            sites += -(-node.bits // 2) if paired else node.bits
         elif len(node.operands) > 1:
-            adders += _adder_bits(node.operands, node.bits)
-    rows = sum(_adder_bits(row.operands, row.bits) for row in network.rows)
-    return tables + adders + rows + sum(map(_lane_sites, network.lanes))
+            sites += _adder_bits(node.operands, node.bits)
+    return sites + sum(_adder_bits(row.operands, row.bits) for row in network.rows)
 
 
 def _adder_bits(operands: Sequence[Operand], bits: int) -> int:
@@ -132,29 +132,19 @@ class _Builder:
     def leaf(self, lanes: Sequence[int], weights: Sequence[Sequence[int]], shift: int) -> Operand:
         return Operand(self.node(Leaf(tuple(lanes), tuple(map(tuple, weights)))), shift)
 
-    def network(self) -> AdderNetwork:
-        """What there is, without rows."""
-        return AdderNetwork(0, 0, 0, self.phases, tuple(self.lanes), tuple(self.order), (), 0)
-
-    def most(self, operand: Operand) -> int:
-        """The largest value of an operand."""
-        node = self.order[operand.node]
-        bits = max(1, node.most.bit_length()) if isinstance(node, Leaf) else node.bits
-        if operand.inverted:
-            return ((1 << bits) - 1) << operand.shift
-        if isinstance(node, Leaf):
-            return node.most << operand.shift
-        return sum(map(self.most, node.operands)) << operand.shift
+    def largest(self, operands: Iterable[Operand]) -> int:
+        """The largest sum of operands."""
+        return sum(largest(self.order, x) for x in operands)
 
     def sum(self, operands: Sequence[Operand]) -> Operand:
         """One operand that is the sum of these, registered once more."""
         lowest = min(x.shift for x in operands)
         moved = tuple(replace(x, shift=x.shift - lowest) for x in operands)
-        bits = max(1, sum(map(self.most, moved)).bit_length())
         if len(moved) == 1:  # the register keeps the value as it is; inverting waits
             bare = replace(moved[0], inverted=False)
-            bits = max(1, self.most(bare).bit_length())
-            return Operand(self.node(Sum((bare,), bits)), lowest, moved[0].inverted)
+            register = Sum((bare,), self.order[bare.node].bits)
+            return Operand(self.node(register), lowest, moved[0].inverted)
+        bits = max(1, self.largest(moved).bit_length())
         return Operand(self.node(Sum(moved, bits)), lowest)
 
 
@@ -171,12 +161,12 @@ def _finished(
     while max(map(len, rows)) > kept:
         rows = [_level(builder, row, kept) for row in rows]
         levels += 1
-    digits = sum(1 << times.digit_bits * d for d in range(times.digits))
+    digits = digits_of(times.digit_bits, times.digits)
     accumulators = tuple(
-        Row(tuple(row), own, max(1, (digits * sum(map(builder.most, row))).bit_length()))
+        Row(tuple(row), own, max(1, (digits * builder.largest(row)).bit_length()))
         for row, own in zip(rows, outputs, strict=True)
     )
-    network = AdderNetwork(
+    return AdderNetwork(
         inputs=weights.shape[1] * times.digit_bits,
         digit_bits=times.digit_bits,
         digits=times.digits,
@@ -185,13 +175,25 @@ def _finished(
         nodes=tuple(builder.order),
         rows=accumulators,
         levels=levels,
+        offsets=_offsets(builder, accumulators, digits),
     )
-    return replace(network, offsets=_offsets(network, digits))
+
+
+def _offsets(builder: _Builder, rows: Sequence[Row], digits: int) -> dict[int, int]:
+    """What the accumulators have where all bits of the window are 0."""
+    offsets = {}
+    for phase in range(builder.phases):
+        found = forms(builder.order, tuple(builder.lanes), phase)
+        for row in rows:
+            output = row.outputs[phase]
+            if output is not None:
+                offsets[output] = digits * summed(builder.order, row.operands, found).constant
+    return offsets
 
 
 def _level(builder: _Builder, row: list[Operand], kept: int) -> list[Operand]:
     """One level: threes become one where that is needed, the rest waits in registers."""
-    row = sorted(row, key=lambda x: (x.shift, builder.most(x)))
+    row = sorted(row, key=lambda x: (x.shift, largest(builder.order, x)))
     done: list[Operand] = []
     while len(row) >= 3 and len(done) + len(row) > kept:
         done.append(builder.sum(row[:3]))
@@ -200,34 +202,6 @@ def _level(builder: _Builder, row: list[Operand], kept: int) -> list[Operand]:
         done.append(builder.sum(row))
         row = []
     return done + [builder.sum([x]) for x in row]
-
-
-def _offsets(network: AdderNetwork, digits: int) -> dict[int, int]:
-    """What the accumulators have where all bits of the window are 0."""
-    offsets = {}
-    for phase in range(network.phases):
-        constants: list[int] = []
-        for number, node in enumerate(network.nodes):
-            if isinstance(node, Leaf):
-                constants.append(node.offset(phase))
-            else:
-                constants.append(_constant(network, node.operands, constants))
-            del number
-        for row in network.rows:
-            output = row.outputs[phase]
-            if output is not None:
-                offsets[output] = digits * _constant(network, row.operands, constants)
-    return offsets
-
-
-def _constant(network: AdderNetwork, operands: Sequence[Operand], constants: Sequence[int]) -> int:
-    total = 0
-    for x in operands:
-        value = constants[x.node]
-        if x.inverted:
-            value = (1 << network.bits(x.node)) - 1 - value
-        total += value << x.shift
-    return total
 
 
 # --- products -----------------------------------------------------------------------------------
@@ -285,7 +259,7 @@ def _bits(sources: Sequence[int | None], digit_bits: int, plane: int) -> list[in
 
 
 def _shared(weights: Integers, phases: int) -> list[tuple[int | None, ...]]:
-    """Outputs that share an accumulator: such with equally many nonzeros, so that few slots idle."""
+    """Outputs that share an accumulator: with equally many nonzeros, so that few slots idle."""
     order: list[int | None] = [
         int(o) for o in np.argsort(-(weights != 0).sum(axis=1), kind="stable")
     ]
@@ -324,17 +298,11 @@ def _groups(
     rows: Sequence[Integers], slots: Sequence[Sequence[int | None]], inputs: int
 ) -> list[list[int]]:
     """Slots that share a table, dealt by weight so that tables are equally wide."""
-
-    def heavy(slot: int) -> int:
-        return sum(abs(_weight(row, slots[slot][phase])) for phase, row in enumerate(rows))
-
-    count = -(-len(slots) // inputs)
-    groups: list[list[int]] = [[] for _ in range(count)]
-    for slot in sorted(range(len(slots)), key=lambda slot: -heavy(slot)):
-        open_groups = [group for group in groups if len(group) < inputs]
-        key: Callable[[list[int]], tuple[int, int]] = lambda g: (len(g), sum(map(heavy, g)))  # noqa: E731
-        min(open_groups, key=key).append(slot)
+    weights = [
+        sum(abs(_weight(row, own[phase])) for phase, row in enumerate(rows)) for own in slots
+    ]
+    groups: list[list[int]] = [[] for _ in range(-(-len(slots) // inputs))]
+    for slot in sorted(range(len(slots)), key=lambda slot: -weights[slot]):
+        emptiest = min(groups, key=lambda group: (len(group), sum(weights[s] for s in group)))
+        emptiest.append(slot)
     return groups
-
-
-__all__ = ["Timing", "lut_sites", "most_of", "plan", "timing"]
