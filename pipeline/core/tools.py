@@ -1,6 +1,7 @@
 """The one place that starts other programs, and that reads or sets the environment."""
 
 import importlib.util
+import math
 import os
 import resource
 import shutil
@@ -10,18 +11,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, CancelledError, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 from pipeline.core.errors import UserError
 
 LOG_LINES_SHOWN = 20
 SECONDS_TO_END = 5.0
 SECONDS_BETWEEN_LOOKS = 1.0
+
+T = TypeVar("T")
+_STACK = threading.Lock()
 
 
 class ToolError(UserError):
@@ -61,14 +66,15 @@ def run_tool(
     env: Mapping[str, str] | None = None,
     quiet_s: float | None = None,
     watch: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> str:
     """Run `command` in `cwd` and return its stdout; stdout and stderr are also written to `log`.
 
     `env` is added to this process's environment; `watch` gets every line of stdout as it comes, on
     a thread of its own. The program has a process group of its own, all of which is ended when it
-    finishes, exceeds `timeout_s`, writes nothing for `quiet_s`, or when we are interrupted. Raises
-    ToolError on a non-zero exit, at a time limit, or where one of `outputs` (files or folders,
-    relative to `cwd`) is not there afterwards.
+    finishes, exceeds `timeout_s`, writes nothing for `quiet_s`, when `stop` is set, or when we are
+    interrupted. Raises ToolError on a non-zero exit, at a time limit, when stopped, or where one of
+    `outputs` (files or folders, relative to `cwd`) is not there afterwards.
     """
     words = [str(word) for word in command]
     name = Path(words[0]).name
@@ -76,11 +82,13 @@ def run_tool(
     log.write_bytes(b"")
     with log.open("ab") as log_file, _deferred_signals() as deliver:
         process = _start(words, cwd, log_file, env)
-        running = _Running(process, log_file, timeout_s, quiet_s, watch)
+        running = _Running(process, log_file, timeout_s, quiet_s, watch, stop)
         returncode, stdout = _finish(running, deliver)
     if returncode is None:
         what = f"{name} was ended after its time limit of {timeout_s:g} s"
-        if running.was_quiet:
+        if stop is not None and stop.is_set():
+            what = f"{name} was ended, as others beside it were"
+        elif running.was_quiet:
             what = f"{name} wrote nothing for {quiet_s:g} s and was ended"
         raise ToolError(
             what, log, "see where it hangs in the log, or run it on a free machine", None
@@ -130,6 +138,18 @@ def verilator() -> Tool:
 
 
 @cache
+def yosys() -> Tool:
+    """The Yosys inside the `pyosys` package: this Python, which imports it."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise UserError(
+            "the Python package 'pyosys', which holds the synthesis, is not installed",
+            sys.prefix,
+            "make setup   (or: pip install -r requirements/runtime.lock)",
+        )
+    return Tool(Path(sys.executable), {}, metadata.version("pyosys"))
+
+
+@cache
 def cxx() -> Tool:
     """g++; its version counts what this processor can do, for which programs are built."""
     path = shutil.which("g++")
@@ -159,6 +179,36 @@ def ap_types() -> Path:
             "make setup   (or: pip install --no-deps -r requirements/finn.lock)",
         )
     return folder
+
+
+def run_beside(actions: Sequence[Callable[[threading.Event], T]]) -> list[T]:
+    """The results of `actions`, of which as many run at once as there are cores.
+
+    Each gets what it has to hand on to `run_tool` as `stop`: it is set when another one fails or
+    we are interrupted, and what was not started by then never is. Raises the first error.
+    """
+    stop, errors = threading.Event(), list[BaseException]()
+
+    def guarded(action: Callable[[threading.Event], T]) -> T:
+        if stop.is_set():  # one has failed while this one waited for a core
+            raise CancelledError
+        try:
+            return action(stop)
+        except BaseException as error:
+            errors.append(error)  # first of all the one that makes the others end
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        started = [pool.submit(guarded, action) for action in actions]
+        try:
+            wait(started, return_when=FIRST_EXCEPTION)
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+    if errors:
+        raise errors[0]
+    return [future.result() for future in started]
 
 
 def find_program(name: str, configured: str = "") -> Path | None:
@@ -221,6 +271,7 @@ class _Running:
     timeout_s: float
     quiet_s: float | None
     watch: Callable[[str], None] | None
+    stop: threading.Event | None
     was_quiet: bool = False
 
     def copy(self, chunks: list[bytes]) -> None:
@@ -237,18 +288,21 @@ class _Running:
 
     def wait(self) -> int | None:
         """Wait for its end; its exit code, None where it exceeded a limit."""
-        if self.quiet_s is None:
+        if self.quiet_s is None and self.stop is None:
             return self._wait(self.timeout_s)
+        quiet_s = math.inf if self.quiet_s is None else self.quiet_s
         deadline = time.monotonic() + self.timeout_s
         heard, size = time.monotonic(), 0
         while (now := time.monotonic()) < deadline:
-            returncode = self._wait(min(SECONDS_BETWEEN_LOOKS, self.quiet_s, deadline - now))
+            returncode = self._wait(min(SECONDS_BETWEEN_LOOKS, quiet_s, deadline - now))
             if returncode is not None:
                 return returncode
+            if self.stop is not None and self.stop.is_set():
+                return None
             written = os.fstat(self.log_file.fileno()).st_size  # stderr goes there too
             if written > size:
                 heard, size = time.monotonic(), written
-            elif time.monotonic() - heard >= self.quiet_s:
+            elif time.monotonic() - heard >= quiet_s:
                 self.was_quiet = True
                 return None
         return None
@@ -316,12 +370,13 @@ def _deferred_signals() -> Iterator[Callable[[], None]]:
 @contextmanager
 def _deep_stack() -> Iterator[None]:
     """Start a program within with all the stack it may have: Verilator and g++ recurse deeply."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
+    with _STACK:  # the limit is the whole process's, and several threads may start programs
+        soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+        resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_STACK, (soft, hard))
 
 
 def _ending(returncode: int) -> str:

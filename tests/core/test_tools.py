@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,10 @@ from pipeline.core.tools import (
     cxx,
     find_program,
     prepare_finn,
+    run_beside,
     run_tool,
     verilator,
+    yosys,
 )
 
 
@@ -257,3 +260,41 @@ def test_finn_is_told_where_to_write(tmp_path, monkeypatch):
 
 def test_there_are_cores():
     assert available_cores() >= 1
+
+
+def test_actions_beside_each_other_give_their_results_in_order():
+    assert run_beside([lambda _, n=n: n * n for n in range(5)]) == [0, 1, 4, 9, 16]
+
+
+def test_one_that_fails_ends_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "available_cores", lambda: 2)
+    folder = tmp_path / "long"
+    folder.mkdir()
+
+    def fails(_: threading.Event) -> str:
+        while not (folder / "child").exists() or not (folder / "child").read_text():
+            time.sleep(0.01)
+        return shell("exit 3", tmp_path)
+
+    def lasts(stop: threading.Event) -> str:
+        return shell("sleep 300 & echo $! > child; wait", folder, 600, stop=stop)
+
+    def never(_: threading.Event) -> str:
+        (tmp_path / "started").touch()
+        return ""
+
+    started = time.monotonic()
+    with pytest.raises(ToolError, match="sh failed with exit code 3"):
+        run_beside([lasts, fails, never, never])
+    assert time.monotonic() - started < 10
+    assert not (tmp_path / "started").exists()
+    wait_until_gone(int((folder / "child").read_text()))
+
+
+def test_missing_pyosys_names_the_package(monkeypatch):
+    yosys.cache_clear()
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="'pyosys', which holds the synthesis") as error:
+        yosys()
+    assert error.value.remedy.startswith("make setup")
+    yosys.cache_clear()
