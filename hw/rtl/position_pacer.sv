@@ -44,7 +44,7 @@ module position_pacer #(
   assign free         = wait_q == '0;
   assign brings       = free && full_q;
   // none by itself once the next frame has begun: that would be a gap in it
-  assign flushes      = free && !full_q && flush_q != '0 && count_q == count_t'(Positions);
+  assign flushes      = free && flush_q != '0 && begins_frame;
   assign begins_frame = count_q == count_t'(Positions);
   assign ends_frame   = brings && (begins_frame ? Positions == 1
                                                 : count_q == count_t'(Positions - 1));
