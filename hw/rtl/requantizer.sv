@@ -6,7 +6,7 @@
 module requantizer #(
   parameter int unsigned Lanes      = 1,
   parameter int unsigned Slots      = 1,
-  parameter int unsigned SumBits    = 12,
+  parameter int unsigned AccBits    = 12,
   parameter int unsigned FactorBits = 11,
   parameter int unsigned TermBits   = 24,
   parameter int unsigned Shift      = 16,
@@ -17,7 +17,7 @@ module requantizer #(
 ) (
   input  logic                      clk,
   input  logic                      rst_n,
-  input  logic [Lanes*SumBits-1:0]  sums_i,
+  input  logic [Lanes*AccBits-1:0]  sums_i,
   input  logic                      valid_i,
   input  logic [SlotBits-1:0]       slot_i,
   output logic [Lanes*CodeBits-1:0] codes_o,
@@ -26,7 +26,7 @@ module requantizer #(
 );
   localparam int unsigned Latency  = 4;
   localparam int unsigned LaneBits = FactorBits + TermBits;
-  localparam int unsigned Product  = SumBits + FactorBits + 1;
+  localparam int unsigned Product  = AccBits + FactorBits + 1;
   localparam int unsigned Wide     = ((Product > TermBits) ? Product : TermBits) + 1;
 
   (* rom_style = "distributed" *) logic [Lanes*LaneBits-1:0] table_q[Slots];
@@ -36,7 +36,7 @@ module requantizer #(
   assign word = table_q[slot_i];
 
   for (genvar j = 0; j < Lanes; j++) begin : g_lane
-    logic [SumBits-1:0]           sum_q;
+    logic [AccBits-1:0]           sum_q;
     logic [FactorBits-1:0]        factor_q;
     logic signed [TermBits-1:0]   term_q, late_term_q;
     (* use_dsp = "yes" *) logic signed [Product-1:0] product_q;
@@ -46,7 +46,7 @@ module requantizer #(
     assign level = total_q >>> Shift;
 
     always_ff @(posedge clk) begin
-      sum_q       <= sums_i[j*SumBits +: SumBits];
+      sum_q       <= sums_i[j*AccBits +: AccBits];
       {term_q, factor_q} <= word[j*LaneBits +: LaneBits];
       product_q   <= $signed({1'b0, sum_q}) * $signed({1'b0, factor_q});
       late_term_q <= term_q;

@@ -256,7 +256,7 @@ module {module} (
   requantizer #(
     .Lanes({lanes}),
     .Slots({slots}),
-    .SumBits({row_bits}),
+    .AccBits({row_bits}),
     .FactorBits({own.factor_bits}),
     .TermBits({own.term_bits}),
     .Shift({own.shift}),
