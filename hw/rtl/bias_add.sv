@@ -21,6 +21,10 @@ module bias_add #(
   output logic                out0_V_TVALID,
   input  logic                out0_V_TREADY
 );
+  if (Pe == 0 || Channels == 0 || Channels % Pe != 0) begin : g_check_pe
+    $error("Pe has to divide Channels");
+  end
+
   localparam int unsigned Folds    = Channels / Pe;
   localparam int unsigned FoldBits = (Folds > 1) ? $clog2(Folds) : 1;
 

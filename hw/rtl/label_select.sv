@@ -19,6 +19,10 @@ module label_select #(
   output logic                out0_V_TVALID,
   input  logic                out0_V_TREADY
 );
+  if (Pe == 0 || Labels == 0 || Labels % Pe != 0) begin : g_check_pe
+    $error("Pe has to divide Labels");
+  end
+
   localparam int unsigned Folds    = Labels / Pe;
   localparam int unsigned FoldBits = (Folds > 1) ? $clog2(Folds) : 1;
 

@@ -34,6 +34,14 @@ module matrix_vector_unit #(
   output logic                out0_V_TVALID,
   input  logic                out0_V_TREADY
 );
+  if (Simd == 0 || MatrixWidth == 0 || MatrixWidth % Simd != 0) begin : g_check_simd
+    $error("Simd has to divide MatrixWidth");
+  end
+
+  if (Pe == 0 || MatrixHeight == 0 || MatrixHeight % Pe != 0) begin : g_check_pe
+    $error("Pe has to divide MatrixHeight");
+  end
+
   localparam int unsigned SynapseFolds = MatrixWidth / Simd;
   localparam int unsigned NeuronFolds  = MatrixHeight / Pe;
   localparam int unsigned Words        = SynapseFolds * NeuronFolds;

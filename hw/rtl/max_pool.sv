@@ -21,6 +21,14 @@ module max_pool #(
   output logic             out0_V_TVALID,
   input  logic             out0_V_TREADY
 );
+  if (Pe == 0 || Channels == 0 || Channels % Pe != 0) begin : g_check_pe
+    $error("Pe has to divide Channels");
+  end
+
+  if (Kernel == 0 || Positions < Kernel) begin : g_check_kernel
+    $error("a run has to fit into a frame");
+  end
+
   localparam int unsigned Folds    = Channels / Pe;
   localparam int unsigned FoldBits = (Folds > 1) ? $clog2(Folds) : 1;
   localparam int unsigned TapBits  = (Kernel > 1) ? $clog2(Kernel) : 1;

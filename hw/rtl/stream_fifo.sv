@@ -16,6 +16,10 @@ module stream_fifo #(
   output logic            out0_V_TVALID,
   input  logic            out0_V_TREADY
 );
+  if (Depth < 2) begin : g_check_depth
+    $error("a buffer of less than two words");
+  end
+
   localparam int unsigned Stored    = Depth - 1;
   localparam int unsigned IndexBits = (Stored > 1) ? $clog2(Stored) : 1;
   localparam int unsigned CountBits = $clog2(Stored + 1);

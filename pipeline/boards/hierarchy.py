@@ -9,7 +9,7 @@ from typing import Any
 CORE = "system_i/accelerator/inst/shell/core"
 """The core's place in the system, from below the top: block design, cell, IP, shell."""
 SHELL = "system_i/accelerator"
-BUFFERS = ("StreamFIFO", "StreamingDataWidthConverter")
+BUFFERS = ("StreamFIFO", "WidthConverter")
 """Operators that are inserted between those of the layers."""
 
 

@@ -7,7 +7,7 @@ folder, because the tables are read by relative names: simulators and synthesis 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,24 +16,6 @@ from pipeline.dataflow.hdl import NodeHdl
 TOP = "accelerator"
 FILE_LIST = "files.f"
 DESIGN = "design.json"
-
-_TIED_LOW = {
-    "s_axilite_AWVALID": 1,
-    "s_axilite_AWADDR": 0,
-    "s_axilite_WVALID": 1,
-    "s_axilite_WDATA": 32,
-    "s_axilite_WSTRB": 4,
-    "s_axilite_BREADY": 1,
-    "s_axilite_ARVALID": 1,
-    "s_axilite_ARADDR": 0,
-    "s_axilite_RREADY": 1,
-}
-"""AXI-Lite inputs of FINN's wrappers that nobody drives; 0: as wide as the port."""
-
-_TIE_OFFS = {
-    "FMPadding_rtl": _TIED_LOW,
-    "Thresholding_rtl": _TIED_LOW | {"in1_V_TVALID": 1, "in1_V_TDATA": 0},
-}
 
 
 @dataclass(frozen=True)
@@ -72,32 +54,31 @@ class DesignFiles:
 def accelerator(
     nodes: Sequence[NodeHdl], input_stream: TopStream, kernels: Path, notice: bytes
 ) -> dict[str, bytes]:
-    """All files by name: FINN's and our sources, tables, top, file list, design.json, NOTICE.
+    """All files by name: sources, tables, top, file list, design.json, NOTICE.
 
     `kernels` is the folder of our modules (`hw/rtl`).  Two files of one name but different
     content raise ValueError.
     """
     files: dict[str, bytes] = {}
-    sources = _sources(nodes, kernels)
-    for path in [*sources, *(t for n in nodes for t in n.tables)]:
-        _add(files, path.name, path.read_bytes())
+    for module in sorted({n.kernel for n in nodes}):
+        _add(files, f"{module}.sv", (kernels / f"{module}.sv").read_bytes())
+    for node in nodes:
+        _add(files, f"{node.name}.v", node.source.encode())
+    _add(files, f"{TOP}.sv", top_text(nodes).encode())
+    sources, tables = tuple(files), [table for node in nodes for table in node.tables.items()]
+    for name, text in tables:
+        _add(files, name, text.encode())
     design = DesignFiles(
         top=TOP,
-        sources=(*(p.name for p in sources), f"{TOP}.sv"),
-        tables={t.name: _words(t) for n in nodes for t in n.tables},
+        sources=sources,
+        tables={name: len(text.split()) for name, text in tables},
         input=input_stream,
         streams=tuple(_stream(i, node) for i, node in enumerate(nodes)),
     )
-    _add(files, f"{TOP}.sv", top_text(nodes).encode())
     _add(files, FILE_LIST, "".join(f"{name}\n" for name in design.sources).encode())
     _add(files, DESIGN, (json.dumps(asdict(design), indent=1) + "\n").encode())
     _add(files, "NOTICE", notice)
     return files
-
-
-def _words(table: Path) -> int:
-    """Words of a table of `$readmemh`, one a line."""
-    return len(table.read_text().split())
 
 
 def load_design(folder: Path) -> DesignFiles:
@@ -115,15 +96,6 @@ def load_design(folder: Path) -> DesignFiles:
 def _add(files: dict[str, bytes], name: str, content: bytes) -> None:
     if files.setdefault(name, content) != content:
         raise ValueError(f"two different files would be called {name}")
-
-
-def _sources(nodes: Iterable[NodeHdl], kernels: Path) -> list[Path]:
-    """Each file once: packages first, then FINN's library and our kernels, then the wrappers."""
-    nodes = list(nodes)
-    own = sorted({kernels / f"{n.kernel}.sv" for n in nodes if n.kernel})
-    library = list(dict.fromkeys(p for n in nodes for p in n.sources))
-    packages = [p for p in library if p.name.endswith("_pkg.sv")]
-    return [*packages, *own, *(p for p in library if p not in packages)]
 
 
 def _stream(index: int, node: NodeHdl) -> TopStream:
@@ -193,10 +165,9 @@ def _nets(index: int, width: int) -> str:
 
 def _instance(index: int, node: NodeHdl) -> str:
     before, after = _signal(index), _signal(index + 1)
-    ties = _tie_offs(_TIE_OFFS.get(node.operator, {}))
     return f"""  {node.name} node{index} (
     .ap_clk(ap_clk),
-    .ap_rst_n(ap_rst_n),{ties}
+    .ap_rst_n(ap_rst_n),
     .in0_V_TDATA({before}_tdata),
     .in0_V_TVALID({before}_tvalid),
     .in0_V_TREADY({before}_tready),
@@ -205,8 +176,3 @@ def _instance(index: int, node: NodeHdl) -> str:
     .out0_V_TREADY({after}_tready)
   );
 """
-
-
-def _tie_offs(ports: Mapping[str, int]) -> str:
-    constants = {port: f"{width}'d0" if width else "'0" for port, width in ports.items()}
-    return "".join(f"\n    .{port}({value})," for port, value in constants.items())

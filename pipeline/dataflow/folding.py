@@ -21,7 +21,6 @@ from pipeline.dataflow.lowering import RTL_DOMAIN, LoweringError, UseOwnKernels,
 
 from finn.transformation.fpgadataflow.insert_dwc import InsertDWC  # isort: skip
 from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO  # isort: skip
-from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers  # isort: skip
 
 Operator = Any
 """An instance of a FINN operator (FINN has no type annotations)."""
@@ -163,19 +162,17 @@ def _fold_around(operators: dict[str, Operator], simd: int, cycles: int) -> None
         operators["MaxPool1D"].set_nodeattr("PE", pe)
 
 
-def build_stream_graph(graph: ModelWrapper, part: str, depth: int = FIFO_DEPTH) -> ModelWrapper:
-    """The folded graph with width converters and FIFOs, every node with an RTL back end."""
+def build_stream_graph(graph: ModelWrapper, depth: int = FIFO_DEPTH) -> ModelWrapper:
+    """The folded graph with width converters and FIFOs, every node with our RTL back end."""
     for node in graph.graph.node:
         operator = getCustomOp(node)
         operator.set_nodeattr("outFIFODepths", [depth])
         operator.set_nodeattr("inFIFODepths", [depth] * len(node.input))
     for step in (
         UseOwnKernels(),
-        SpecializeLayers(part),
         InsertDWC(),
         InsertFIFO(create_shallow_fifos=True),
         UseOwnKernels(),
-        SpecializeLayers(part),
         GiveUniqueNodeNames(),
         GiveReadableTensorNames(),
     ):

@@ -1,20 +1,17 @@
-"""RTL of every node of a stream graph, by FINN's generators and our kernels' wrappers."""
+"""RTL of every node of a stream graph: a wrapper around one of our kernels, and its tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from pipeline.dataflow.folding import Operator
+from pipeline.dataflow.kernel import wrapper_text
 from pipeline.dataflow.lowering import grouped
-from pipeline.dataflow.operators import OwnKernel
-
-TABLE_SUFFIXES = (".dat", ".mem")
 
 
 @dataclass(frozen=True)
@@ -36,41 +33,35 @@ class NodeStream:
 class NodeHdl:
     """A node's module (named like the node), padded widths, files and what leaves it.
 
-    kernel: the module of `hw/rtl` that it instantiates, "" for FINN's; sources, tables: files
-    made for it or taken from FINN's library, in compile order.
+    kernel: the module of `hw/rtl` that it instantiates; source: SystemVerilog of the node's module;
+    tables: text of each by file name.
     """
 
     name: str
-    operator: str
     in_bits: int
     out_bits: int
     kernel: str
-    sources: tuple[Path, ...]
-    tables: tuple[Path, ...]
+    source: str
+    tables: Mapping[str, str]
     output: NodeStream
 
 
-def generate(
-    graph: ModelWrapper, part: str, clock_ns: float, folder: Path, streams: dict[str, str]
-) -> Iterator[NodeHdl]:
-    """Writes the RTL of each node into `folder` and describes it, in data order.
+def generate(graph: ModelWrapper, streams: Mapping[str, str]) -> Iterator[NodeHdl]:
+    """The RTL of each node, in data order.
 
     `streams` maps node names to the integer model's stream names (`stream_names`).
     """
     for node in graph.graph.node:
         operator = getCustomOp(node)
-        own = folder / node.name
-        own.mkdir()
-        operator.set_nodeattr("code_gen_dir_ipgen", str(own))
-        operator.code_generation_ipgen(graph, part, clock_ns)
+        kernel = operator.kernel(graph)
+        widths = operator.get_instream_width_padded(), operator.get_outstream_width_padded()
         yield NodeHdl(
             name=node.name,
-            operator=node.op_type,
-            in_bits=operator.get_instream_width_padded(),
-            out_bits=operator.get_outstream_width_padded(),
-            kernel=operator.kernel(graph).module if isinstance(operator, OwnKernel) else "",
-            sources=tuple(Path(f) for f in operator.get_rtl_file_list(abspath=True)),
-            tables=tuple(sorted(f for f in own.iterdir() if f.suffix in TABLE_SUFFIXES)),
+            in_bits=widths[0],
+            out_bits=widths[1],
+            kernel=kernel.module,
+            source=wrapper_text(node.name, kernel, *widths),
+            tables=kernel.tables,
             output=_output(operator, streams.get(node.name, "")),
         )
 
@@ -104,4 +95,4 @@ def stream_names(
     return names
 
 
-_COMPUTING = ("DenseMVAU", "Thresholding", "MaxPool1D", "BiasAdd")
+_COMPUTING = ("DenseMVAU", "Thresholds", "MaxPool1D", "BiasAdd")

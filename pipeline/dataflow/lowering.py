@@ -235,6 +235,9 @@ def _only_hardware(lowering: Lowering) -> None:
             node.domain == ABSTRACT_DOMAIN,
             f"node {node.name} ({node.op_type}) has no hardware operator",
         )
+        _require(not feeds_pool(node), f"node {node.name} takes channels apart")
+        shape = lowering.graph.get_tensor_shape(node.input[0])
+        _require(len(shape) < 4 or shape[2] == 1, f"node {node.name} reads images")
         successors = lowering.graph.find_consumers(node.output[0])
         _require(len(successors) <= 1, f"node {node.name} feeds {len(successors)} nodes")
 
@@ -376,8 +379,7 @@ def grouped(graph: ModelWrapper) -> list[list[NodeProto]]:
     """The nodes of each layer: a group ends where the next one's padding, window or unit starts."""
     groups: list[list[NodeProto]] = []
     for node in graph.graph.node:
-        starts = node.op_type.startswith(("FMPadding", "MVAU", "DenseMVAU"))
-        starts = starts or (node.op_type.startswith(WINDOW) and not feeds_pool(node))
+        starts = node.op_type.startswith(_STARTS) and not feeds_pool(node)
         done = bool(groups) and any("MVAU" in n.op_type for n in groups[-1])
         if not groups or (starts and done):
             groups.append([])
@@ -386,9 +388,13 @@ def grouped(graph: ModelWrapper) -> list[list[NodeProto]]:
     return groups
 
 
-def feeds_pool(window: NodeProto) -> bool:
-    """Whether a window is the one in front of FINN's max-pool: they take channels apart."""
-    return any(a.name == "depthwise" and a.i for a in window.attribute)
+_STARTS = tuple(name for kind in ("FMPadding", WINDOW, "MVAU") for name in (kind, BACK_ENDS[kind]))
+"""Operators that a layer may start with, and their back ends."""
+
+
+def feeds_pool(node: NodeProto) -> bool:
+    """Whether it is the window in front of FINN's max-pool: they take channels apart."""
+    return any(a.name == "depthwise" and a.i for a in node.attribute)
 
 
 def _set_matrix(

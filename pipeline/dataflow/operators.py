@@ -1,16 +1,14 @@
 """Our kernels as FINN operators.
 
-FINN's abstract operators (MVAU, Pool, ElementwiseAdd, LabelSelect) describe what a layer
-computes; each class here is an RTL back end of one of them, built on a module of `hw/rtl`.
-They live in FINN's own RTL domain under names of their own, so a graph that holds them is still
-a FINN graph, and stock FINN's back ends stay available beside them.
+FINN's abstract operators (MVAU, Thresholding, LabelSelect ...) describe what a layer computes and
+how its streams are cut; each class here is an RTL back end of one of them, built on a module of
+`hw/rtl`.  They live in FINN's own RTL domain under names of their own, so a graph that holds them
+is still a FINN graph, and stock FINN's back ends stay available beside them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,89 +17,23 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 
 from pipeline.dataflow import finn_shim  # noqa: F401  (before FINN's operators)
+from pipeline.dataflow.integer_model import Codes, Integers
+from pipeline.dataflow.kernel import Kernel, OwnKernel
 from pipeline.dataflow.tables import rows_of_words, table_text
 
 from finn.custom_op.fpgadataflow import register_custom_op as register_abstract  # isort: skip
+from finn.custom_op.fpgadataflow.convolutioninputgenerator import ConvolutionInputGenerator  # isort: skip
 from finn.custom_op.fpgadataflow.elementwise_binary import ElementwiseAdd  # isort: skip
+from finn.custom_op.fpgadataflow.fmpadding import FMPadding  # isort: skip
 from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp  # isort: skip
 from finn.custom_op.fpgadataflow.labelselect import LabelSelect  # isort: skip
 from finn.custom_op.fpgadataflow.matrixvectoractivation import MVAU  # isort: skip
 from finn.custom_op.fpgadataflow.rtl import register_custom_op as register_rtl  # isort: skip
-from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend  # isort: skip
+from finn.custom_op.fpgadataflow.streamingdatawidthconverter import (  # isort: skip
+    StreamingDataWidthConverter,
+)
 from finn.custom_op.fpgadataflow.streamingfifo import StreamingFIFO  # isort: skip
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """An instance of a module of `hw/rtl`: its parameters and the tables it loads."""
-
-    module: str
-    parameters: Mapping[str, int | str]
-    tables: Mapping[str, str]
-
-
-class OwnKernel(RTLBackend):
-    """What our back ends share: a wrapper with FINN's port names around one kernel.
-
-    A back end derives from its abstract operator first, whose Python execution stays its
-    reference, then from this class.
-    """
-
-    def kernel(self, model: ModelWrapper) -> Kernel:
-        """The instance that computes this node."""
-        raise NotImplementedError
-
-    def generate_hdl(self, model: ModelWrapper, fpgapart: str, clk: float) -> None:
-        kernel, folder = self.kernel(model), Path(self.get_nodeattr("code_gen_dir_ipgen"))
-        name = self.onnx_node.name
-        widths = self.get_instream_width_padded(), self.get_outstream_width_padded()
-        (folder / f"{name}.v").write_text(wrapper_text(name, kernel, *widths))
-        for table, text in kernel.tables.items():
-            (folder / table).write_text(text)
-        self.set_nodeattr("ipgen_path", str(folder))
-        self.set_nodeattr("ip_path", str(folder))
-
-    def get_rtl_file_list(self, abspath: bool = False) -> list[str]:
-        """The wrapper; its kernel is a file of `hw/rtl`, which codegen adds."""
-        folder = self.get_nodeattr("code_gen_dir_ipgen") + "/" if abspath else ""
-        return [f"{folder}{self.onnx_node.name}.v"]
-
-    def code_generation_ipi(self) -> list[str]:
-        """Vivado takes our nodes as part of the whole top, never one by one."""
-        return []
-
-
-def wrapper_text(name: str, kernel: Kernel, in_bits: int, out_bits: int) -> str:
-    """A module `name` with FINN's ports around one kernel."""
-    parameters = ",\n".join(f"    .{k}({_literal(v)})" for k, v in kernel.parameters.items())
-    return f"""module {name} (
-  input  wire ap_clk,
-  input  wire ap_rst_n,
-  input  wire [{in_bits - 1}:0] in0_V_TDATA,
-  input  wire in0_V_TVALID,
-  output wire in0_V_TREADY,
-  output wire [{out_bits - 1}:0] out0_V_TDATA,
-  output wire out0_V_TVALID,
-  input  wire out0_V_TREADY
-);
-  {kernel.module} #(
-{parameters}
-  ) kernel (
-    .ap_clk(ap_clk),
-    .ap_rst_n(ap_rst_n),
-    .in0_V_TDATA(in0_V_TDATA),
-    .in0_V_TVALID(in0_V_TVALID),
-    .in0_V_TREADY(in0_V_TREADY),
-    .out0_V_TDATA(out0_V_TDATA),
-    .out0_V_TVALID(out0_V_TVALID),
-    .out0_V_TREADY(out0_V_TREADY)
-  );
-endmodule
-"""
-
-
-def _literal(value: int | str) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
+from finn.custom_op.fpgadataflow.thresholding import Thresholding  # isort: skip
 
 
 def _signed(datatype: Any) -> int:
@@ -136,7 +68,7 @@ class DenseMVAU_rtl(MVAU, OwnKernel):  # noqa: N801  (FINN finds back ends by th
         return Kernel("matrix_vector_unit", parameters, {table: text})
 
 
-def folded_weights(matrix: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.int64]:
+def folded_weights(matrix: Integers, pe: int, simd: int) -> Integers:
     """FINN's weight matrix (MW, MH) as the words of the unit's memory, (words, PE * SIMD).
 
     Word `neuron fold * synapse folds + synapse fold`; within a word the synapse runs fastest.
@@ -144,6 +76,101 @@ def folded_weights(matrix: NDArray[np.int64], pe: int, simd: int) -> NDArray[np.
     mw, mh = matrix.shape
     folded = matrix.T.reshape(mh // pe, pe, mw // simd, simd)
     return folded.transpose(0, 2, 1, 3).reshape(-1, pe * simd)
+
+
+@register_rtl
+class FramePadding_rtl(FMPadding, OwnKernel):  # noqa: N801
+    """Zeros around each frame (`hw/rtl/frame_padding.sv`)."""
+
+    def kernel(self, model: ModelWrapper) -> Kernel:
+        simd = self.get_nodeattr("SIMD")
+        before, left, after, right = self.get_nodeattr("Padding")
+        positions = along_frame(self.get_nodeattr("ImgDim"))
+        assert left == right == 0, f"{self.onnx_node.name}: zeros beside the frame"
+        parameters = {
+            "Bits": self.get_instream_width(),
+            "Folds": self.get_nodeattr("NumChannels") // simd,
+            "Positions": positions,
+            "Before": before,
+            "After": after,
+        }
+        return Kernel("frame_padding", parameters, {})
+
+
+@register_rtl
+class SlidingWindow_rtl(ConvolutionInputGenerator, OwnKernel):  # noqa: N801
+    """The windows of a convolution, tap by tap (`hw/rtl/sliding_window.sv`)."""
+
+    def use_parallel_window_output(self) -> bool:
+        """FINN asks its back ends whether all taps leave in one word."""
+        return False
+
+    def kernel(self, model: ModelWrapper) -> Kernel:
+        for unknown in ("depthwise", "parallel_window", "dynamic_mode"):
+            assert not self.get_nodeattr(unknown), f"{self.onnx_node.name}: {unknown}"
+        parameters = {
+            "Bits": self.get_instream_width(),
+            "Folds": self.get_nodeattr("IFMChannels") // self.get_nodeattr("SIMD"),
+            "Positions": along_frame(self.get_nodeattr("IFMDim")),
+            "Kernel": along_frame(self.get_nodeattr("ConvKernelDim")),
+            "Stride": self.get_nodeattr("Stride")[0],
+            "Dilation": self.get_nodeattr("Dilation")[0],
+        }
+        return Kernel("sliding_window", parameters, {})
+
+
+def along_frame(size: Sequence[int]) -> int:
+    """The first of an operator's two dimensions: of 1-D signals FINN's second one is 1."""
+    along, across = size
+    assert across == 1, f"an image of {along} x {across}, not a frame"
+    return along
+
+
+@register_rtl
+class Thresholds_rtl(Thresholding, OwnKernel):  # noqa: N801
+    """Codes of accumulators (`hw/rtl/thresholds.sv`)."""
+
+    def kernel(self, model: ModelWrapper) -> Kernel:
+        channels, pe = self.get_nodeattr("NumChannels"), self.get_nodeattr("PE")
+        data, codes = self.get_input_datatype(0), self.get_output_datatype()
+        entering = Codes(int(data.min()), int(data.max()))
+        steps = model.get_initializer(self.onnx_node.input[1]).astype(np.int64)
+        full = full_thresholds(np.broadcast_to(steps, (channels, steps.shape[-1])), entering)
+        stages = full.shape[1].bit_length()
+        held = Codes(min(int(full.min()), -1 if entering.signed else 0), int(full.max()))
+        tables = search_tables(full, pe, held.bits, self.onnx_node.name)
+        parameters: dict[str, int | str] = {
+            "Channels": channels,
+            "Pe": pe,
+            "InBits": data.bitwidth(),
+            "Signed": _signed(data),
+            "ThresholdBits": held.bits,
+            "Stages": stages,
+            "OutBits": codes.bitwidth(),
+            "Low": self.get_nodeattr("ActVal"),
+            "TablePrefix": self.onnx_node.name,
+        }
+        return Kernel("thresholds", parameters, tables)
+
+
+def full_thresholds(steps: Integers, entering: Codes) -> Integers:
+    """(channels, 2^n - 1) thresholds for (channels, levels), both ascending: what no code of
+    `entering` tells apart is moved to its ends, and one that is never reached fills up."""
+    never = entering.high + 1
+    count = (1 << steps.shape[1].bit_length()) - 1
+    missing = ((0, 0), (0, count - steps.shape[1]))
+    return np.pad(np.clip(steps, entering.low, never), missing, constant_values=never)
+
+
+def search_tables(thresholds: Integers, pe: int, bits: int, prefix: str) -> dict[str, str]:
+    """The files of `hw/rtl/thresholds.sv` for (channels, 2^n - 1) thresholds, by name."""
+    tables, stages = {}, thresholds.shape[1].bit_length()
+    for lane in range(pe):
+        for stage in range(stages):
+            half = 1 << (stages - 1 - stage)
+            words = thresholds[lane::pe, half - 1 :: 2 * half].reshape(-1, 1)
+            tables[f"{prefix}_lane{lane}_stage{stage}.mem"] = table_text(words, bits)
+    return tables
 
 
 @register_abstract
@@ -268,6 +295,18 @@ class LabelSelect_rtl(LabelSelect, OwnKernel):  # noqa: N801
 
 
 @register_rtl
+class WidthConverter_rtl(StreamingDataWidthConverter, OwnKernel):  # noqa: N801
+    """The same elements in words of another width (`hw/rtl/width_converter.sv`)."""
+
+    def kernel(self, model: ModelWrapper) -> Kernel:
+        parameters = {
+            "InBits": self.get_nodeattr("inWidth"),
+            "OutBits": self.get_nodeattr("outWidth"),
+        }
+        return Kernel("width_converter", parameters, {})
+
+
+@register_rtl
 class StreamFIFO_rtl(StreamingFIFO, OwnKernel):  # noqa: N801
     """`hw/rtl/stream_fifo.sv`."""
 
@@ -280,10 +319,14 @@ class StreamFIFO_rtl(StreamingFIFO, OwnKernel):  # noqa: N801
 
 
 BACK_ENDS = {
+    "FMPadding": "FramePadding_rtl",
+    "ConvolutionInputGenerator": "SlidingWindow_rtl",
     "MVAU": "DenseMVAU_rtl",
+    "Thresholding": "Thresholds_rtl",
     "MaxPool1D": "MaxPool1D_rtl",
     "ElementwiseAdd": "BiasAdd_rtl",
     "LabelSelect": "LabelSelect_rtl",
+    "StreamingDataWidthConverter": "WidthConverter_rtl",
     "StreamingFIFO": "StreamFIFO_rtl",
 }
-"""Our back end of each abstract operator that has one."""
+"""Our back end of each abstract operator."""

@@ -15,7 +15,7 @@ from pipeline.codegen.shell import load_shell, shell
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
 from pipeline.core.paths import PROJECT_ROOT
-from pipeline.core.progress import progress, say
+from pipeline.core.progress import say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import integer_model
@@ -42,7 +42,7 @@ def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     graph = ModelWrapper(str(context.inputs["fold"] / fold.STREAM_GRAPH))
-    nodes = _generate(context, graph, model)
+    nodes = _nodes(graph, model)
     notice = NOTICE.read_bytes()
     rtl_files = rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, notice)
     hls_files = _hls_files(context, model) | {"NOTICE": notice}
@@ -122,18 +122,9 @@ def _finn_files(context: StageContext, model: IntegerModel) -> dict[str, bytes]:
     return finn_build.project(graph, model, codes, board=board, target=target, script=script)
 
 
-def _generate(context: StageContext, graph: ModelWrapper, model: IntegerModel) -> list[NodeHdl]:
-    hardware = context.config.hardware
+def _nodes(graph: ModelWrapper, model: IntegerModel) -> list[NodeHdl]:
     names = stream_names(graph, [x.accumulator_name for x in model.layers], list(model.boundaries))
-    folder = context.scratch / "nodes"
-    folder.mkdir()
-    part, period = load_board(hardware.board).part, 1e3 / hardware.clock_mhz
-    nodes = []
-    with progress("generating RTL", len(graph.graph.node), "nodes") as bar:
-        for node in generate(graph, part, period, folder, names):
-            nodes.append(node)
-            bar.advance()
-    return nodes
+    return list(generate(graph, names))
 
 
 def input_stream(nodes: list[NodeHdl], model: IntegerModel) -> rtl.TopStream:

@@ -33,7 +33,7 @@ def run(context: StageContext) -> None:
     cycles = folding.target_cycles(hardware.clock_mhz, hardware.target_fps)
     graph = folding.fold(graph, cycles, model.channels)
     nodes = folding.report(graph, [layer.name for layer in model.layers])
-    streams = folding.build_stream_graph(graph, board.part)
+    streams = folding.build_stream_graph(graph)
     streams.save(str(context.out / STREAM_GRAPH))
     slowest = max(nodes, key=lambda n: n.cycles)
     report = {

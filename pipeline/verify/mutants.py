@@ -392,7 +392,7 @@ def _tampered(
 
 
 def _tables_of(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in (".inc", ".mem", ".dat"))
+    return sorted(path for path in folder.iterdir() if path.suffix in (".inc", ".mem"))
 
 
 def _broken_tables(rung: str, folder: Path, run: RunWith) -> Iterator[Mutant]:
@@ -414,8 +414,7 @@ def changed_table(
 ) -> tuple[str, str]:
     """Name and text of the table of `$readmemh` that holds the changed integer.
 
-    Weights and biases are ours (`pipeline.dataflow.operators`).  FINN's thresholds lie in a binary
-    search tree: a file a lane and a stage, which holds for each fold the stage's nodes in order.
+    All are those of `pipeline.dataflow.operators`.
     """
     folding, layer = foldings[change.layer], model.layers[change.layer]
     index = change.layer
@@ -424,9 +423,9 @@ def changed_table(
         stages = layer.output.bits
         stage = stages - 1 - _twos(level + 1)
         fold, lane = divmod(channel, folding.after)
-        name = f"Thresholding_rtl_{index}_threshs_{lane}_{stage}.dat"
+        name = f"Thresholds_rtl_{index}_lane{lane}_stage{stage}.mem"
         word, shift = fold * 2**stage + ((level + 1) >> (stages - stage)), 0
-        bits = _parameter(folder / f"Thresholding_rtl_{index}.v", r"WT = (\d+)")
+        bits = _parameter(folder / f"Thresholds_rtl_{index}.v", r"ThresholdBits\((\d+)\)")
     elif change.array == "weights":
         out, tap, channel = change.index
         name, bits = f"DenseMVAU_rtl_{index}_weights.mem", layer.weight_bits
@@ -541,7 +540,8 @@ CPP_FAULTS = (
     SourceFault("output", "axis.hpp", r"beat.last = 1", "beat.last = 0", (REFUSED,)),
 )
 
-UNIT = "matrix_vector_unit.sv"
+UNIT, WINDOW, THRESHOLDS = "matrix_vector_unit.sv", "sliding_window.sv", "thresholds.sv"
+HELD_BACK = r"= !out0_V_TVALID \|\| out0_V_TREADY"
 RTL_FAULTS = (
     SourceFault(
         "accumulator width",
@@ -555,30 +555,43 @@ RTL_FAULTS = (
     SourceFault("signedness", UNIT, r"\$signed\(w\)", "$signed({1'b0, w})", SUMS),
     SourceFault("schedule", UNIT, r"\(last_sf && last_nf\) \? '0", "last_sf ? '0", SUMS),
     SourceFault("schedule", UNIT, r": kept\[sf_q\]", ": kept[0]", SUMS),
-    SourceFault("handshake", UNIT, r"= !out0_V_TVALID \|\| out0_V_TREADY", "= 1'b1", ANY),
+    SourceFault("handshake", UNIT, HELD_BACK, "= 1'b1", ANY),
     SourceFault("maximum", "max_pool.sv", r": \(now > held\)", ": (now < held)", BOUNDARIES),
     SourceFault("state", "max_pool.sv", r"tap_q == '0 \|\| larger", "larger", BOUNDARIES),
-    SourceFault("handshake", "max_pool.sv", r"= !out0_V_TVALID \|\| out0_V_TREADY", "= 1'b1", ANY),
+    SourceFault("handshake", "max_pool.sv", HELD_BACK, "= 1'b1", ANY),
     SourceFault("bias", "bias_add.sv", r"wide \+ bias", "wide - bias", BOUNDARIES),
     SourceFault(TIE, "label_select.sv", r"> best_d\)", ">= best_d)", ("label",)),
     SourceFault("lost words", "stream_fifo.sv", r"count_q != CountBits'\(Stored\)", "1'b1", ANY),
     SourceFault("doubled words", "stream_fifo.sv", r"push && !\(load && empty\);", "push;", ANY),
-    SourceFault("padding", "FMPadding_rtl_0.v", r"INIT_YON\(1\)", "INIT_YON(0)", SUMS_OR_REFUSED),
-    SourceFault("signedness", "Thresholding_rtl_1.v", r"SIGNED = 1", "SIGNED = 0", BOUNDARIES),
     SourceFault(
-        "window",
-        "ConvolutionInputGenerator_rtl_0_impl.sv",
-        r"TAIL_INCR_H\(1\)",
-        "TAIL_INCR_H(2)",
-        SUMS_OR_REFUSED,
+        "padding", "frame_padding.sv", r"\(word_q\) >= Begin", "(word_q) > Begin", SUMS_OR_REFUSED
+    ),
+    SourceFault("padding", "frame_padding.sv", r": '0;", ": out0_V_TDATA[Bits-1:0];", SUMS),
+    SourceFault("handshake", "frame_padding.sv", HELD_BACK, "= 1'b1", ANY),
+    SourceFault("window", WINDOW, r"ahead_t'\(NextWindow\)", "ahead_t'(NextTap)", SUMS_OR_REFUSED),
+    SourceFault("window", WINDOW, r": way\(NextWindow\)", ": way(NextTap)", SUMS),
+    SourceFault("state", WINDOW, r"room_t'\(Depth\);", "'1;", SUMS_OR_REFUSED),
+    SourceFault("handshake", WINDOW, HELD_BACK, "= 1'b1", ANY),
+    SourceFault("comparison", THRESHOLDS, r"\) >= wide_t", ") > wide_t", BOUNDARIES),
+    SourceFault("signedness", THRESHOLDS, r"Signed && x\[InBits-1\]", "1'b0", BOUNDARIES),
+    SourceFault("schedule", THRESHOLDS, r"\{folds_q\[s-1\], c", "{fold_q, c", BOUNDARIES),
+    SourceFault("handshake", THRESHOLDS, HELD_BACK, "= 1'b1", ANY),
+    SourceFault(
+        "stream order",
+        "width_converter.sv",
+        r"\{in0_V_TDATA\[InBits-1:0\], wide\[WideBits-1:InBits\]\}",
+        "{wide[WideBits-InBits-1:0], in0_V_TDATA[InBits-1:0]}",
+        ANY,
     ),
     SourceFault(
         "stream order",
-        "StreamingDataWidthConverter_rtl_0.v",
-        r"s_axis_tdata\(in0_V_TDATA\)",
-        "s_axis_tdata({in0_V_TDATA[0 +: OBITS], in0_V_TDATA[AXI_IBITS-1:OBITS]})",
+        "width_converter.sv",
+        r"= rest_q\[OutBits-1:0\]",
+        "= rest_q[WideBits-1 -: OutBits]",
         ANY,
     ),
+    SourceFault("handshake", "width_converter.sv", r"= !wide_valid \|\| wide_ready", "= 1'b1", ANY),
+    SourceFault("lost words", "width_converter.sv", r"\(!out0_V_TVALID \|\| last\)", "1'b1", ANY),
     SourceFault(
         "output", "accelerator.sv", r"m_axis_tdata = (\w+);", r"m_axis_tdata = ~\1;", (OUTPUT,)
     ),

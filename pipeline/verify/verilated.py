@@ -32,6 +32,7 @@ FLAGS = (
     "-Wno-fatal",
     "-Wno-lint",
     "-Wno-style",
+    "-Werror-USERERROR",  # parameters that a module refuses
     "--output-split",
     "20000",
     "-CFLAGS",

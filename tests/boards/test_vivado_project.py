@@ -128,8 +128,8 @@ def test_buffers_belong_to_what_they_feed_and_the_rest_to_the_last() -> None:
     modules = [
         "StreamFIFO_rtl_0",
         "DenseMVAU_rtl_0",
-        "StreamingDataWidthConverter_rtl_0",
-        "Thresholding_rtl_0",
+        "WidthConverter_rtl_0",
+        "Thresholds_rtl_0",
         "StreamFIFO_rtl_1",
         "DenseMVAU_rtl_1",
         "LabelSelect_rtl_0",

@@ -22,7 +22,6 @@ from pipeline.dataflow.folding import (
 from pipeline.dataflow.lowering import LoweringError
 from tests.dataflow.lowered import lowered, model_of, prepare
 
-PART = "xc7z020clg400-1"
 KIND = "power of two"
 
 
@@ -122,7 +121,7 @@ def test_cycles_of_a_frame_are_rounded_down(clock: float, rate: int, cycles: int
 
 
 def test_streams_fit_together_and_every_node_is_rtl() -> None:
-    graph = build_stream_graph(folded(1000), PART)
+    graph = build_stream_graph(folded(1000))
     assert {node.domain for node in graph.graph.node} == {"finn.custom_op.fpgadataflow.rtl"}
     check_stream_graph(graph)
     last = [n for n in graph.graph.node if n.op_type == "StreamFIFO_rtl"][-1]
@@ -132,7 +131,7 @@ def test_streams_fit_together_and_every_node_is_rtl() -> None:
 
 
 def test_a_node_that_reads_another_stream_is_found() -> None:
-    graph = build_stream_graph(folded(1000), PART)
+    graph = build_stream_graph(folded(1000))
     nodes = graph.graph.node
     nodes[5].input[0] = nodes[3].output[0]
     with pytest.raises(LoweringError, match=f"node {nodes[5].name} does not follow"):
@@ -140,7 +139,7 @@ def test_a_node_that_reads_another_stream_is_found() -> None:
 
 
 def test_a_node_without_rtl_is_found() -> None:
-    graph = build_stream_graph(folded(1000), PART)
+    graph = build_stream_graph(folded(1000))
     graph.graph.node[3].domain = "finn.custom_op.fpgadataflow.hls"
     with pytest.raises(LoweringError, match="has no RTL back end"):
         check_stream_graph(graph)

@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.tools import run_tool
 from pipeline.verify.rtlsim import Design, Simulator, Stalls, Stream, build_simulator, simulate
+from pipeline.verify.rungs import RTL_CACHE
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
 
 RTL = PROJECT_ROOT / "hw" / "rtl"
@@ -64,6 +65,7 @@ class Bank:
 
     def run(self, number: int, frames: int, values: Integers, stalls: str, seed: int = 1) -> Run:
         """Sends `values` through instance `number`, which must give `frames` frames."""
+        print(f"instance {number}, stalls {stalls}, seed {seed}")
         entering, leaving = self.instances[number].entering, self.instances[number].leaving
         raw = np.frombuffer(pack(values, entering.bits, entering.elements), np.uint8)
         words = np.zeros((len(raw) // entering.bytes, _width(self.instances)), np.int64)
@@ -100,7 +102,7 @@ def build_bank(
     own = sorted({RTL / f"{i.module}.sv" for i in instances} & set(RTL.iterdir()))
     lengths = {name: len(text.split()) for name, text in tables.items()}
     design = _design((*own, *sources, folder / "bank.sv"), instances, words, lengths)
-    return Bank(build_simulator(design, folder), instances, folder, words)
+    return Bank(build_simulator(design, RTL_CACHE), instances, folder, words)
 
 
 def synthesised(bank: Bank, numbers: Sequence[int] = ()) -> Bank:
@@ -112,7 +114,7 @@ def synthesised(bank: Bank, numbers: Sequence[int] = ()) -> Bank:
     netlist = folder / "netlist.v"
     yosys((reading, "proc", "check -assert", "opt -full", f"write_verilog {netlist}"), folder)
     design = _design((netlist,), instances, bank.words, old.tables)
-    return Bank(build_simulator(design, folder), instances, folder, bank.words)
+    return Bank(build_simulator(design, RTL_CACHE), instances, folder, bank.words)
 
 
 def yosys(commands: Sequence[str], folder: Path) -> str:

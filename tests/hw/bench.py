@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.codegen import rtl
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.dataflow.hdl import NodeHdl, NodeStream
-from pipeline.dataflow.operators import Kernel, wrapper_text
+from pipeline.dataflow.kernel import Kernel, wrapper_text
 from pipeline.verify.rtlsim import Simulation, Simulator, Stalls, build_simulator, simulate
 from pipeline.verify.rungs import RTL_CACHE, read_design
 from pipeline.verify.streams import word_bytes
@@ -75,21 +75,13 @@ class Bench:
 
 def bench(folder: Path, kernel: Kernel, into: Words, out: Words) -> Bench:
     """Writes wrapper, top and tables of `kernel` into `folder` and builds its simulator."""
-    made = folder / "made"
-    made.mkdir()
-    (made / "kernel_node.v").write_text(
-        wrapper_text("kernel_node", kernel, into.padded, out.padded)
-    )
-    for name, text in kernel.tables.items():
-        (made / name).write_text(text)
     node = NodeHdl(
         name="kernel_node",
-        operator=kernel.module,
         in_bits=into.padded,
         out_bits=out.padded,
         kernel=kernel.module,
-        sources=(made / "kernel_node.v",),
-        tables=tuple(made / name for name in kernel.tables),
+        source=wrapper_text("kernel_node", kernel, into.padded, out.padded),
+        tables=kernel.tables,
         output=NodeStream(out.bits, out.signed, out.elements, out.words, "output"),
     )
     entering = rtl.TopStream(

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.dataflow.integer_model import Codes, reachable
-from pipeline.dataflow.operators import Kernel, folded_weights
+from pipeline.dataflow.kernel import Kernel
+from pipeline.dataflow.operators import folded_weights
 from pipeline.dataflow.tables import table_text
 from tests.hw.bench import STALLED, Bench, Words, bench
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.dataflow.operators import Kernel
+from pipeline.dataflow.kernel import Kernel
 from tests.hw.bench import STALLED, Bench, Words, bench
 
 WORDS = {bits: Words(bits, False, 1, 16) for bits in (8, 16, 24)}

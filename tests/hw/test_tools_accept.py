@@ -10,8 +10,12 @@ from tests.hw.bench import KERNELS
 
 NAMES = sorted(path.stem for path in KERNELS.glob("*.sv"))
 
-TABLES = {"matrix_vector_unit": ("weights.mem", 4), "bias_add": ("bias.mem", 4)}
-"""The table that a kernel loads with its default parameters, and the words in it."""
+TABLES = {
+    "matrix_vector_unit": {"weights.mem": 4},
+    "bias_add": {"bias.mem": 4},
+    "thresholds": {f"thresholds_lane{p}_stage{s}.mem": 2 << s for p in (0, 1) for s in (0, 1)},
+}
+"""The tables that a kernel loads with its default parameters, and the words in them."""
 
 STUB = Path(__file__).with_name("checksum_core.sv")
 QUEUE = ("stream_fifo", "label_queue")
@@ -76,8 +80,7 @@ def synthesise(paths: list[Path], folder: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_yosys_makes_registers_and_no_latches(name: str, tmp_path: Path) -> None:
-    if name in TABLES:
-        table, words = TABLES[name]
+    for table, words in TABLES.get(name, {}).items():
         (tmp_path / table).write_text("1\n" * words)
     synthesise(sources(name), tmp_path)
 

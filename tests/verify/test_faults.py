@@ -140,8 +140,7 @@ def raise_first_threshold(lines: list[str]) -> None:
 
 def test_one_moved_threshold_is_located(built: Built, tmp_path: Path) -> None:
     """Of the tables of layer 0's thresholds, one a level: the lowest level of its first channel."""
-    thresholds = tables(built, "*.dat")
-    layer_0 = [name for name in thresholds if name.startswith(thresholds[0].split("threshs")[0])]
+    layer_0 = tables(built, "Thresholds_rtl_0_lane*.mem")
     found = set()
     for name in layer_0:
         shutil.rmtree(tmp_path / "codegen", ignore_errors=True)
