@@ -35,7 +35,7 @@ CARRY = {"CARRY4", "CARRY8", "CCU2C"}
 MUX = {"MUXF7", "MUXF8", "MUXF9", "PFUMX", "L6MUX21"}
 LATCHES = {"LDCE", "LDPE"}
 FREE = CARRY | MUX | {"BUFG", "VCC", "GND", "VLO", "VHI"}
-INPUTS_OF_A_SITE, NETS_OF_A_PAIR, NEIGHBOURS = 6, 5, 32
+NETS_OF_A_PAIR, NEIGHBOURS = 5, 32
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,7 @@ def _neighbours(nets: frozenset[Net], users: Mapping[Net, list[int]]) -> Iterato
 
 def lut_inputs(cell: Cell) -> frozenset[Net]:
     """Of a Xilinx LUT that may share its site; empty for every other cell."""
-    if cell.kind not in ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5"):
+    if cell.kind not in ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5") or "O" not in cell.pins:
         return frozenset()
-    return frozenset(n for port, nets in cell.pins.items() if port != "O" for n in nets) - {
-        CONSTANT
-    }
+    nets = {net for port, nets in cell.pins.items() if port != "O" for net in nets}
+    return frozenset(nets - {CONSTANT})

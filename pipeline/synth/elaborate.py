@@ -202,7 +202,7 @@ def _require_no_latches(found: Path, ids: Mapping[str, str]) -> None:
 
 
 def _require_no_faults(found: Path, ids: Mapping[str, str]) -> None:
-    """Loops of logic, nets with two drivers or none."""
+    """Loops of logic, and nets with two drivers."""
     lines = re.findall(r"^Warning: (.*)$", found.read_text(), re.MULTILINE)
     if lines:
         module = re.search(r"(?:in module|Wire) (\w+)", lines[0])

@@ -36,10 +36,10 @@ class Mapped:
 def commands(part: Part, family: Family) -> tuple[str, ...]:
     """What turns a part's text into its netlist; there is nothing to map where parts are joined."""
     cells = set(re.findall(r"^ *cell (\S+)", part.text, re.MULTILINE))
-    mapping = () if cells <= {f"\\{box}" for box in part.boxes} else (family.command,)
+    mapping = () if cells <= {f"\\{box}" for box in part.boxes} else family.commands(MODULE)
     return (
         f"read_rtlil {_TEXT}",
-        *(f"{command} -top {MODULE}" for command in mapping),
+        *mapping,
         f"select {MODULE}",
         f"write_json -noscopeinfo -selected {NETLIST}",
     )
