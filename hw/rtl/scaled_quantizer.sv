@@ -20,9 +20,9 @@ module scaled_quantizer #(
   output logic        [CodeBits-1:0]   code_o
 );
   localparam int unsigned ProductBits = AccBits + FactorBits;
-  localparam int unsigned SumBits = ((ProductBits > TermBits) ? ProductBits : TermBits) + 1;
-  localparam int unsigned Needed = Shift + CodeBits + 1;
-  localparam int unsigned TotalBits = (SumBits > Needed) ? SumBits : Needed;
+  localparam int unsigned Widest = ((ProductBits > TermBits) ? ProductBits : TermBits) + 1;
+  localparam int unsigned Needed = Shift + CodeBits + 2;
+  localparam int unsigned TotalBits = (Widest > Needed) ? Widest : Needed;
 
   logic signed [ProductBits-1:0] product_q;
   logic signed [TermBits-1:0]    term_q;

@@ -1,10 +1,10 @@
-"""Dense layers in a few multipliers that take a nonzero weight each cycle: their program, as a value.
+"""Dense layers in a few multipliers, each of which takes a nonzero weight a cycle: as a program.
 
 An engine has groups of units.  An output belongs to a group, and each unit of the group has an
 accumulator for it.  The first layer is computed position by position as these arrive; then the
-accumulators are read out, quantized and written back, and the next layer follows.  Every word of the
-program says for every unit which weight meets which code in which accumulator; zeros are not in it.
-`hw/rtl/sparse_engine.sv` executes it.
+accumulators are read out, quantized and written back, and the next layer follows.  Every word of
+the program says for every unit which weight meets which code in which accumulator; zeros are not
+in it.  `hw/rtl/sparse_engine.sv` executes it.
 
 Codes are unsigned here, counted from their type's lowest.  A negative product is accumulated as the
 inverted bits of its magnitude, so it is one too low: an accumulator misses the number of negative
@@ -43,6 +43,16 @@ class DenseLayer:
     most: int
     thresholds: Integers | None
     bias: Integers
+
+    @property
+    def nonzeros(self) -> int:
+        """Weights other than 0."""
+        return int(np.count_nonzero(self.weights))
+
+    @property
+    def levels(self) -> int:
+        """Thresholds of an output."""
+        return 0 if self.thresholds is None else self.thresholds.shape[1]
 
     @property
     def missing(self) -> Integers:
@@ -114,9 +124,10 @@ def _require_dense(layer: Layer, *, first: bool, last: bool) -> None:
 class Shape:
     """The engine's parameters, as `hw/rtl/sparse_engine.sv` names them.
 
-    channels: of a position; ring: positions in memory; hidden: words of quantized codes that a frame
-    writes back; slots: words of the program; accumulators: of a unit; hidden_bits: of a quantized
-    code; scaled: quantized by one multiplication, else by search; values: outputs of the last layer.
+    channels: of a position; ring: positions in memory; hidden: words of quantized codes that a
+    frame writes back; slots: words of the program; accumulators: of a unit; hidden_bits: of a
+    quantized code; scaled: quantized by one multiplication, else by search; values: outputs of the
+    last layer.
     """
 
     channels: int
@@ -194,11 +205,11 @@ class HiddenRow:
 class Schedule:
     """A program, and its constants.
 
-    spacing: least cycles between positions.  Per word and unit, (slots, all units): weights (0: none),
-    addresses (of codes, group by group within a memory word), accumulators.  Per word: flags as the
-    engine has them; value: the group whose sum is a value of the last layer, or -1.  Per row: what it
-    is, and factors and terms (rows, groups), or thresholds (rows, groups, levels).  constants: what
-    is added to each value.
+    spacing: least cycles between positions.  Per word and unit, (slots, all units): weights (0:
+    none), addresses (of codes, group by group within a memory word), accumulators.  Per word: flags
+    as the engine has them; value: the group whose sum is a value of the last layer, or -1.  Per
+    row: what it is, and factors and terms (rows, groups), or thresholds (rows, groups, levels).
+    constants: what is added to each value.
     """
 
     shape: Shape

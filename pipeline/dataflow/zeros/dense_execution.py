@@ -13,7 +13,7 @@ from pipeline.dataflow.zeros.network import PlanError
 
 @dataclass(frozen=True)
 class Trace:
-    """hidden: unsigned codes of each layer but the last, (frames, out); values: (frames, values)."""
+    """hidden: unsigned codes of each layer but the last, (frames, out); values: (frames, out)."""
 
     hidden: Mapping[int, Integers]
     values: Integers
