@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.codegen.zeros_dense import SOURCES
 from pipeline.core.tools import ToolError, run_tool, verilator
 from tests.hw.bench import KERNELS
 
@@ -13,6 +14,9 @@ NAMES = sorted(path.stem for path in KERNELS.glob("*.sv"))
 TABLES = {
     "matrix_vector_unit": {"weights.mem": 4},
     "bias_add": {"bias.mem": 4},
+    "sparse_engine": {"program.mem": 16, "quantizer.mem": 3, "values.mem": 5},
+    "sparse_sequencer": {"program.mem": 16},
+    "threshold_search": {"thresholds0.mem": 4, "thresholds1.mem": 8},
     "thresholds": {f"thresholds_lane{p}_stage{s}.mem": 2 << s for p in (0, 1) for s in (0, 1)},
 }
 """The tables that a kernel loads with its default parameters, and the words in them."""
@@ -22,6 +26,8 @@ QUEUE = ("stream_fifo", "label_queue")
 PARTS = {
     "label_queue": QUEUE,
     "accelerator_axi": ("axi_lite_registers", "frame_buffer", *QUEUE, "accelerator_axi"),
+    "accumulator_sum": ("ternary_adder", "accumulator_sum"),
+    "sparse_engine": SOURCES,
 }
 """The modules that one needs, in compile order, and itself."""
 
@@ -43,7 +49,7 @@ for command in (
     "check -assert",
     "select -assert-none t:$dlatch t:$adlatch",
     "synth_xilinx -family xc7 -top {name}",
-    "select -assert-min 1 t:FDRE",
+    "select -assert-min 1 t:FDRE t:DSP48E1",  # whose registers may be all there are
 ):
     ys.run_pass(command, design)
 """
@@ -81,7 +87,7 @@ def synthesise(paths: list[Path], folder: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_yosys_makes_registers_and_no_latches(name: str, tmp_path: Path) -> None:
     for table, words in TABLES.get(name, {}).items():
-        (tmp_path / table).write_text("1\n" * words)
+        (tmp_path / table).write_text("".join(f"{n:x}\n" for n in range(words)))
     synthesise(sources(name), tmp_path)
 
 
