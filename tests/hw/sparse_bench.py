@@ -15,6 +15,7 @@ from pipeline.core.tools import run_tool
 from pipeline.dataflow.zeros.dense import Schedule
 from pipeline.verify.rungs import RTL_CACHE
 from pipeline.verify.verilated import Program, build
+from tests.hw.bank import yosys
 
 RTL = PROJECT_ROOT / "hw" / "rtl"
 HARNESS = Path(__file__).with_name("sparse_engine.cpp")
@@ -114,36 +115,55 @@ def build_bank(
     folder: Path, schedules: Sequence[Schedule], faults: Sequence[tuple[Schedule, Fault]] = ()
 ) -> Bank:
     """Engines of the schedules, then those with faults."""
+    sources = [RTL / f"{name}.sv" for name in SOURCES]
+    for number, (_, fault) in enumerate(faults):
+        sources.append(folder / f"faulty{number}.sv")
+        sources[-1].write_text(_broken(fault, f"_fault{number}"))
+    suffixes = [""] * len(schedules) + [f"_fault{number}" for number in range(len(faults))]
     whole = [*schedules, *(schedule for schedule, _ in faults)]
-    texts = {name: (RTL / f"{name}.sv").read_text() for name in SOURCES}
-    sources, body = [RTL / f"{name}.sv" for name in SOURCES], ""
-    for number, schedule in enumerate(whole):
-        made = engine(schedule, f"engine{number}")
-        for name, table in made.tables.items():
-            (folder / name).write_text(table)
-        suffix = ""
-        if number >= len(schedules):
-            suffix = f"_fault{number - len(schedules)}"
-            path = folder / f"engine{suffix}.sv"
-            path.write_text(_broken(texts, faults[number - len(schedules)][1], suffix))
-            sources.append(path)
-        body += _instance(number, schedule, made, suffix)
-    (folder / "bank.sv").write_text(_top(body, len(whole)))
-    program = Program("bank", (*sources, folder / "bank.sv"), HARNESS, {}, FLAGS)
-    return Bank(build(program, RTL_CACHE).path, folder, tuple(whole))
+    return _built(folder, [*sources, _top(folder, whole, suffixes)], whole)
 
 
-def _broken(texts: Mapping[str, str], fault: Fault, suffix: str) -> str:
+def synthesised(folder: Path, schedules: Sequence[Schedule]) -> Bank:
+    """Engines of the schedules as Yosys reads them."""
+    sources = [RTL / f"{name}.sv" for name in SOURCES]
+    sources.append(_top(folder, schedules, [""] * len(schedules)))
+    reading = f"read_slang --top bank {' '.join(map(str, sources))}"
+    netlist = folder / "netlist.v"
+    yosys((reading, "proc", "check -assert", "opt -full", f"write_verilog {netlist}"), folder)
+    return _built(folder, [netlist], schedules)
+
+
+def _built(folder: Path, sources: Sequence[Path], schedules: Sequence[Schedule]) -> Bank:
+    program = Program("bank", tuple(sources), HARNESS, {}, FLAGS)
+    return Bank(build(program, RTL_CACHE).path, folder, tuple(schedules))
+
+
+def _broken(fault: Fault, suffix: str) -> str:
     """All modules under other names, one of them with the fault."""
+    texts = {name: (RTL / f"{name}.sv").read_text() for name in SOURCES}
     assert texts[fault.module].count(fault.right) == 1, fault
-    changed = {**texts, fault.module: texts[fault.module].replace(fault.right, fault.wrong)}
-    whole = "\n".join(changed.values())
+    texts[fault.module] = texts[fault.module].replace(fault.right, fault.wrong)
+    whole = "\n".join(texts.values())
     for name in texts:
         whole = whole.replace(f"{name} #(", f"{name}{suffix} #(")
     return whole
 
 
-def _top(body: str, count: int) -> str:
+def _top(folder: Path, schedules: Sequence[Schedule], suffixes: Sequence[str]) -> Path:
+    """A file with the bank, and the tables of its engines beside it."""
+    body = ""
+    for number, (schedule, suffix) in enumerate(zip(schedules, suffixes, strict=True)):
+        made = engine(schedule, f"engine{number}")
+        for name, table in made.tables.items():
+            (folder / name).write_text(table)
+        body += _instance(number, schedule, made, suffix)
+    path = folder / "bank.sv"
+    path.write_text(_bank(body, len(schedules)))
+    return path
+
+
+def _bank(body: str, count: int) -> str:
     return f"""module bank (
   input  logic clk, rst_n,
   input  logic [7:0] chosen,

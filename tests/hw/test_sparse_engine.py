@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.dataflow.zeros.dense_check import check
 from tests.dataflow.zeros.dense_cases import CASES, Case
-from tests.hw.sparse_bench import Bank, Events, Fault, Output, build_bank
+from tests.hw.sparse_bench import Bank, Events, Fault, Output, build_bank, synthesised
 
 pytestmark = pytest.mark.slow
 
@@ -188,3 +189,13 @@ def test_a_planted_fault_is_noticed(bank: Bank, index: int) -> None:
         if differences(case, codes, output):
             return
     assert any(after_resets(bank, number, case, seed) for seed in (1, 2))
+
+
+def test_yosys_reads_the_same_circuit(tmp_path: Path) -> None:
+    cases = [CASES["small"], CASES["codes by search"]]
+    bank = synthesised(tmp_path, [case.schedule() for case in cases])
+    for number, case in enumerate(cases):
+        codes = case.frames(40, SEED)
+        (output,) = bank.run(number, steady(case, codes, "any"))
+        assert not differences(case, codes, output)
+        assert not after_resets(bank, number, case, SEED)
