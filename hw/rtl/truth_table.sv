@@ -4,7 +4,8 @@
 module truth_table #(
   parameter int unsigned Inputs = 5,
   parameter int unsigned Bits   = 4,
-  parameter logic [Bits*2**Inputs-1:0] Table = '0
+  parameter logic [Bits*2**Inputs-1:0] Table =
+    (Bits*2**Inputs)'(128'hfedc_ba98_7654_3210_0123_4567_89ab_cdef)
 ) (
   input  logic              clk,
   input  logic [Inputs-1:0] x,

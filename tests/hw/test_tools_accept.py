@@ -14,6 +14,7 @@ NAMES = sorted(path.stem for path in KERNELS.glob("*.sv"))
 TABLES = {
     "matrix_vector_unit": {"weights.mem": 4},
     "bias_add": {"bias.mem": 4},
+    "requantizer": {"requantizer.mem": 1},
     "sparse_engine": {"program.mem": 16, "quantizer.mem": 3, "values.mem": 5},
     "sparse_sequencer": {"program.mem": 16},
     "threshold_search": {"thresholds0.mem": 4, "thresholds1.mem": 8},
