@@ -19,7 +19,7 @@ from pipeline.dataflow.zeros.network import PlanError
 MOST_UNITS = 128
 LARGEST_GROUPS = 32
 LUTS_OF_A_DSP = 50
-"""What is given for one: boards have some hundred LUTs for each DSP, but the convolutions want both."""
+"""What is given for one: boards have some hundred for each, but convolutions want both."""
 
 
 def plan(
