@@ -33,7 +33,7 @@ module position_writer #(
   typedef logic [AddressBits-1:0] address_t;
 
   logic [Words*WordBits-1:0] position_q;
-  logic                      busy_q;
+  logic                      busy_q, first_q;
   number_t                   number_q;
   address_t                  address_q;
   logic                      last_word, last_address;
@@ -41,19 +41,21 @@ module position_writer #(
   assign last_word    = number_q == number_t'(Words - 1);
   assign last_address = address_q == address_t'(Ring * Words - 1);
   assign write_o      = busy_q && !hold_i;
-  assign first_o      = write_o && number_q == '0;
+  assign first_o      = write_o && first_q;
   assign address_o    = address_q;
   assign data_o       = position_q[number_q*WordBits +: WordBits];
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       busy_q    <= 1'b0;
+      first_q   <= 1'b1;
       number_q  <= '0;
       address_q <= '0;
     end else begin
       if (valid_i) busy_q <= 1'b1;
       else if (write_o && last_word) busy_q <= 1'b0;
       if (write_o) begin
+        first_q   <= last_word;
         number_q  <= last_word ? '0 : number_q + 1'b1;
         address_q <= last_address ? '0 : address_q + 1'b1;
       end

@@ -42,7 +42,7 @@ FAULTS = {
         "if (value[Taken])",
     ),
     "a reset leaves a position": Fault(
-        "position_writer", "busy_q    <= 1'b0;\n      number_q", "number_q"
+        "position_writer", "busy_q    <= 1'b0;\n      first_q", "first_q"
     ),
     "codes and positions are written at once": Fault(
         "position_writer", "busy_q && !hold_i", "busy_q"
@@ -51,7 +51,7 @@ FAULTS = {
         "sparse_engine", "Coded  = Summed + Quantizer", "Coded  = Summed + Quantizer + 1"
     ),
     "too large codes wrap": Fault("scaled_quantizer", ": beyond ? '1 ", ""),
-    "a position begins too early": Fault("position_writer", "write_o && number_q == '0", "valid_i"),
+    "a position begins too early": Fault("position_writer", "write_o && first_q", "valid_i"),
     "a sum misses a unit": Fault("accumulator_sum", "if (i < Count)", "if (i + 1 < Count)"),
 }
 SEARCH_FAULTS = {
