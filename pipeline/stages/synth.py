@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.boards.board import BOARDS, Board, load_board
 from pipeline.boards.hierarchy import LayerCells, layer_cells
 from pipeline.codegen.rtl import DesignFiles, load_design
-from pipeline.codegen.shell import load_shell
+from pipeline.codegen.shell import TOP, load_shell
 from pipeline.core.atomic import write_json
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
@@ -28,6 +28,7 @@ from pipeline.synth.design import Synthesis, synthesise
 from pipeline.synth.elaborate import Hdl, Split
 from pipeline.synth.families import Family, family_of
 from pipeline.synth.mapping import CACHE
+from pipeline.synth.report import Row
 from pipeline.synth.yosys import PROGRAM
 
 REPORT = "report.json"
@@ -42,7 +43,7 @@ def run(context: StageContext) -> None:
     layers = _layers(context, design)
     hdl, split = _hdl(generated, design), _split(design, layers)
     found = synthesise(hdl, [split], family, CACHE, context.scratch)
-    result = _report(found, layers, board, family)
+    result = _report(found, layers, _modules(design), board, family)
     result = {"stage": "synth", "model": context.model_dir.name, **result}
     if context.config.synth.whole:
         place = context.scratch / "whole"
@@ -69,17 +70,40 @@ def _hdl(generated: Path, design: DesignFiles) -> Hdl:
     return Hdl(shell.top, tuple(sources), tuple(rtl / name for name in design.tables))
 
 
+def _modules(design: DesignFiles) -> dict[str, str]:
+    """Of the core's instances."""
+    return {f"node{i}": stream.name for i, stream in enumerate(design.streams)}
+
+
 def _split(design: DesignFiles, layers: tuple[LayerCells, ...]) -> Split:
-    modules = {f"node{i}": stream.name for i, stream in enumerate(design.streams)}
+    modules = _modules(design)
     parts = {layer.name: {cell: modules[cell] for cell in layer.cells} for layer in layers}
     return Split(design.top, parts)
 
 
+def _named(row: Row, modules: Mapping[str, str]) -> Row:
+    """Registers by the module they are in, which says more than the instance's number."""
+
+    def named(place: tuple[str, str]) -> tuple[str, str]:
+        part, register = place
+        instance, dot, rest = register.partition(".")
+        return ("shell" if part == TOP else part), f"{modules.get(instance, instance)}{dot}{rest}"
+
+    if row.path is None:
+        return row
+    path = replace(row.path, start=named(row.path.start), end=named(row.path.end))
+    return replace(row, path=path)
+
+
 def _report(
-    found: Synthesis, layers: tuple[LayerCells, ...], board: Board, family: Family
+    found: Synthesis,
+    layers: tuple[LayerCells, ...],
+    modules: Mapping[str, str],
+    board: Board,
+    family: Family,
 ) -> dict[str, Any]:
     """The last row is what is left without the layers: the shell."""
-    *rows, shell = found.rows
+    *rows, shell = [_named(row, modules) for row in found.rows]
     rows = [replace(x, cycles=own.cycles) for x, own in zip(rows, layers, strict=True)]
     core, total = report.summed(rows), report.summed([*rows, shell])
     return {

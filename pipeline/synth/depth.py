@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from pipeline.synth.cells import CARRY, DSP, MUX
-from pipeline.synth.netlist import CONSTANT, Net, Whole
+from pipeline.synth.netlist import CONSTANT, Cell, Net, Whole
 from pipeline.synth.timing import LEVEL, timing
 
 OUTSIDE = "an input of the accelerator", "an output of the accelerator"
@@ -71,7 +71,7 @@ def _graph(whole: Whole) -> _Graph:
             graph.join(source, target, 0, -1)
     for index, (part, cell) in enumerate(whole.cells):
         found = timing(cell)
-        name = _register(whole, found.starts, cell.kind)
+        name = _register(whole, found.starts, cell)
         graph.starts |= {net: (part, name) for net in found.starts}
         graph.ends += [(net, part, name) for net in found.ends]
         for source, target, cost in found.arcs:
@@ -81,10 +81,10 @@ def _graph(whole: Whole) -> _Graph:
     return graph
 
 
-def _register(whole: Whole, outputs: tuple[Net, ...], kind: str) -> str:
+def _register(whole: Whole, outputs: tuple[Net, ...], cell: Cell) -> str:
     """The name of what a cell stores: that of its first output that has one in the HDL."""
     named = (whole.names[net] for net in outputs if net in whole.names)
-    return next(named, f"{UNNAMED} ({kind})")
+    return next(named, "") or cell.name or f"{UNNAMED} ({cell.kind})"
 
 
 def _arrive(graph: _Graph) -> None:

@@ -45,5 +45,5 @@ def _rows(parts: Sequence[Part], netlists: Mapping[str, Netlist]) -> list[Row]:
     whole = Whole()
     whole.add(parts[-1], netlists, {part.name: part for part in parts})
     paths = longest_paths(whole)
-    used = {part.name: usage(netlists[part.name].cells.values(), part.boxes) for part in parts}
+    used = {part.name: usage(netlists[part.name].cells, part.boxes) for part in parts}
     return [Row(part.name, used[part.name], None, paths.get(part.name)) for part in parts]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from pipeline.core.errors import UserError
@@ -178,13 +179,21 @@ class _Plan:
 
 
 def _normal(text: str, module: str) -> str:
-    """Without what says where a text comes from rather than what is in it."""
+    """Without what says where a text comes from rather than what is in it.
+
+    Nets that are one stand in an order that submod leaves to chance.
+    """
     lines = [line for line in text.splitlines() if line and not line.startswith(("#", "autoidx"))]
-    text = "\n".join(lines) + "\n"
+    joined = re.compile(r"  connect ")
+    ordered = (
+        sorted(group) if is_joined else list(group)
+        for is_joined, group in groupby(lines, lambda line: bool(joined.match(line)))
+    )
+    whole = "".join(f"{line}\n" for group in ordered for line in group)
     head = f"module \\{module}\n"
-    if head not in text:
+    if head not in whole:
         raise RuntimeError(f"Yosys made no module of the part {module}")
-    return text.replace(head, f"module \\{MODULE}\n", 1)
+    return whole.replace(head, f"module \\{MODULE}\n", 1)
 
 
 def _require_no_latches(found: Path, ids: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ CONSTANT: Net = 0
 
 @dataclass(frozen=True)
 class Cell:
-    """kind: its type; parameters: as Yosys writes them, numbers in binary; pins: nets by port."""
+    """kind: its type; parameters: as Yosys writes them, numbers in binary; pins: nets by port;
+    name: from the HDL, "" where it has none."""
 
     kind: str
     parameters: Mapping[str, str]
     pins: Mapping[str, tuple[Net, ...]]
+    name: str = ""
 
     def number(self, parameter: str, default: int = 0) -> int:
         """A parameter's value; a string of other characters than bits counts as `default`."""
@@ -31,11 +33,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Netlist:
-    """A module: its ports by name, its cells by name, and names of nets from the HDL."""
+    """A module: its ports by name, its cells, and names of nets from the HDL."""
 
     inputs: Mapping[str, tuple[Net, ...]]
     outputs: Mapping[str, tuple[Net, ...]]
-    cells: Mapping[str, Cell]
+    cells: tuple[Cell, ...]
     names: Mapping[Net, str]
 
 
@@ -46,7 +48,7 @@ def read_netlist(file: Path) -> Netlist:
     return Netlist(
         {name: nets for name, (direction, nets) in ports.items() if direction == "input"},
         {name: nets for name, (direction, nets) in ports.items() if direction == "output"},
-        {name: _cell(cell) for name, cell in module["cells"].items()},
+        tuple(_cell(name, cell) for name, cell in module["cells"].items()),
         _names(module["netnames"]),
     )
 
@@ -55,9 +57,10 @@ def _nets(bits: list[int | str]) -> tuple[Net, ...]:
     return tuple(bit if isinstance(bit, int) else CONSTANT for bit in bits)
 
 
-def _cell(cell: Mapping[str, Any]) -> Cell:
+def _cell(name: str, cell: Mapping[str, Any]) -> Cell:
     pins = {port: _nets(bits) for port, bits in cell["connections"].items()}
-    return Cell(cell["type"], cell["parameters"], pins)
+    public = not cell["hide_name"] and not _is_counted(name)
+    return Cell(cell["type"], cell["parameters"], pins, name if public else "")
 
 
 def _names(netnames: Mapping[str, Any]) -> dict[Net, str]:
@@ -116,10 +119,10 @@ class Whole:
                 known[net] = self._nets
             return known[net]
 
-        for cell in netlist.cells.values():
+        for cell in netlist.cells:
             pins = {port: tuple(map(number, nets)) for port, nets in cell.pins.items()}
             if cell.kind not in part.boxes:
-                self.cells.append((part.name, Cell(cell.kind, cell.parameters, pins)))
+                self.cells.append((part.name, replace(cell, pins=pins)))
                 continue
             inner = parts[part.boxes[cell.kind]]
             inside = self._place(inner, netlists, parts)

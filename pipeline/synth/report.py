@@ -129,6 +129,6 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     for unit in report["exceeded"]:
         texts.append(
             f"DOES NOT FIT {report['board_name']}: {total[unit]:,} of {budget[unit]:,} "
-            f"{UNITS[unit]} ({report['percent'][unit] or 0:g} %)"
+            f"{UNITS[unit]}" + (f" ({share:g} %)" if (share := report["percent"][unit]) else "")
         )
     return texts

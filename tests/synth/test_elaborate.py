@@ -43,6 +43,16 @@ def changed(before: dict[str, str], now: dict[str, str]) -> set[str]:
     return {name for name in now if before[name] != now[name]}
 
 
+def test_the_order_of_joined_nets_is_none(tmp_path: Path) -> None:
+    """Several instances in a part: Yosys leaves the order of the nets between them to chance."""
+    modules = ["bank", "adder"] * 8
+    (tmp_path / "a").mkdir()
+    hdl = write(tmp_path / "a", [BANK, ADDER], {}, modules)
+    own = Split("top", {"all": {f"node{i}": module for i, module in enumerate(modules)}})
+    found = [texts(hdl, [own], tmp_path / f"work {n}") for n in range(4)]
+    assert found == found[:1] * 4
+
+
 def test_what_a_port_is_tied_to_belongs_to_the_part(tmp_path: Path) -> None:
     hdl = design(tmp_path / "a")
     first = texts(hdl, [split(MODULES)], tmp_path / "work a")
