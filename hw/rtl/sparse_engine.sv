@@ -1,25 +1,27 @@
 /// Dense layers one after another, nonzero weights only: a program says which unit multiplies what.
 ///
-/// In: the codes of a position, channel 0 in the low bits, all of them whenever valid_i is high.  Out:
-/// the last layer's values in order, one at a time, value_last_o with the last of a frame.  Nothing is
-/// ever refused or held back: the program is such that positions which are far enough apart are
-/// worked off before their memory is needed again.
+/// In: all codes of a position with valid_i, counted from their type's lowest, channel 0 in the low
+/// bits.  Out: the last layer's values in order, one at a time, value_last_o with a frame's last one.
+/// Nothing is ever refused or held back: the program is such that positions which are far enough
+/// apart are worked off before their memory is needed again.
 ///
-/// Groups groups of Units units.  An output belongs to a group, whose units each have an accumulator
-/// for it.  A word of the program either has products, or reads the accumulators: their sum is
-/// quantized and written to where all units read codes, Groups of them at once (emit); or, of the
-/// last layer, it leaves (value), and then the other groups may go on multiplying.
+/// There are Groups groups of Units units.  An output belongs to a group, and each of its units has an
+/// accumulator for it.  A word of the program has products, or it reads accumulators.  With emit, all
+/// groups do: their sums are quantized and written to where all units read codes.  With value one
+/// group does: its sum, or code, leaves, while the other groups may go on multiplying.
 ///
-///   word              | emit |
-///   accumulators read         | . | sum |                  Levels cycles
-///   product, total                      | p | t |          two for each bit where it is a search
-///   write, readable by the word                 | w | word
-///   hidden_valid_o                              |‾‾‾|
+///   cycle          0     1     2     3     4     5     6     7        Levels = 1, Scaled = 1
+///   word         |emit |                                   |word |    which can use the codes
+///   units              |     |reads|                       |     |
+///   sums                           | sum |
+///   quantizers                           |prod.| code|
+///   hidden_o                                         |write|
+///   value_o      |value|     |reads| sum |     |value|                ValueCodes = 0
 ///
-/// A word of the program, from its low bits on: wait, last, clear, emit, value, group (SelectBits),
-/// and for each unit, those of group 0 first: address, accumulator, magnitude, sign.  The other
-/// tables: QuantizerFile, a word for each emission: for each group the term above the factor; or,
-/// with ThresholdFiles, thresholds; ValueFile: what is added to each value.
+/// ProgramFile: words, from the low bits on: wait, last, clear, emit, value, group (SelectBits), then
+/// for each unit, those of group 0 first: address, accumulator, magnitude, sign.  QuantizerFile: a
+/// word for each emission, of each group the factor below the term; or ThresholdFiles, followed by the
+/// group's two digits: see threshold_search.  ValueFile: what is added to each value.
 module sparse_engine #(
   parameter int unsigned Channels      = 4,
   parameter int unsigned CodeBits      = 4,
@@ -27,7 +29,7 @@ module sparse_engine #(
   parameter int unsigned Units         = 2,
   parameter int unsigned Levels        = 1,   // 3 ** Levels >= Units
   parameter int unsigned Ring          = 2,   // positions in memory
-  parameter int unsigned Hidden        = 3,   // emissions of a frame
+  parameter int unsigned Hidden        = 3,   // words of codes that a frame writes
   parameter int unsigned Slots         = 16,  // words of the program
   parameter int unsigned Accumulators  = 4,   // of a unit
   parameter int unsigned MagnitudeBits = 3,

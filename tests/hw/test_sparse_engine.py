@@ -52,7 +52,9 @@ FAULTS = {
     ),
     "too large codes wrap": Fault("scaled_quantizer", ": beyond ? '1 ", ""),
     "a position begins too early": Fault("position_writer", "write_o && first_q", "valid_i"),
-    "a sum misses a unit": Fault("accumulator_sum", "if (i < Count)", "if (i + 1 < Count)"),
+    "a sum misses a unit": Fault(
+        "accumulator_sum", "if (3 * i + k < left", "if (3 * i + k + 1 < left"
+    ),
 }
 SEARCH_FAULTS = {
     "a threshold is met too late": Fault(

@@ -123,7 +123,7 @@ def _finished(problem: Problem, shape: Shape, program: Program) -> Schedule:
 def _padded(program: Program) -> list[list[Word]]:
     """Padding changes nothing, and must not undo what the word before has changed either."""
     rows: list[list[Word]] = []
-    before = [Word(0)] * (program.groups * program.units)
+    before = [Word(0)] * program.shape.all_units
     changed = [False] * len(before)
     for slot in program.slots:
         row = []

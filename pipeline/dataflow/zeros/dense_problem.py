@@ -112,8 +112,8 @@ def _largest(layer: DenseLayer) -> int:
 def lut_sites(shape: Shape) -> float:
     """About how many LUTs of 6 inputs an engine takes, those for memory included.
 
-    Within 5 % of what Yosys makes of the engines of published VGG10 (4 bits, 12 to 24 units).  A
-    search for each code is not counted.
+    Within 6 % of what Yosys made of engines of 12 to 24 units for VGG10 with 4 bits.  A search for
+    each code is not counted.
     """
     bits = shape.acc_bits
     deep = shape.accumulators > 32

@@ -79,6 +79,7 @@ class _Work:
 
     @property
     def left(self) -> int:
+        """Products."""
         return sum(map(len, self.waiting.values()))
 
     def take(self, slot: int, busy: int | None) -> Word | None:
@@ -99,8 +100,6 @@ class _Work:
 class Program:
     """Words so far, and when the codes of a hidden layer can be used: {(layer, output): slot}."""
 
-    groups: int
-    units: int
     shape: Shape
     slots: list[Slot] = field(default_factory=list)
     ready: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -108,19 +107,21 @@ class Program:
     starts: list[int] = field(default_factory=list)
 
     def slot(self, number: int) -> Slot:
+        """This one, and all before it, are there."""
         while len(self.slots) <= number:
-            self.slots.append(Slot([None] * (self.groups * self.units)))
+            self.slots.append(Slot([None] * self.shape.all_units))
         return self.slots[number]
 
     def read(self, number: int, group: int, accumulator: int) -> None:
         """All units of a group read an accumulator."""
-        words = self.slot(number).words
-        words[group * self.units : (group + 1) * self.units] = [Word(accumulator)] * self.units
+        words, units = self.slot(number).words, self.shape.units
+        words[group * units : (group + 1) * units] = [Word(accumulator)] * units
 
     def give(self, number: int, group: int, work: _Work) -> None:
         """Products for the units of a group."""
         before, words = self.slots[number - 1].words, self.slot(number).words
-        for unit in range(group * self.units, (group + 1) * self.units):
+        units = self.shape.units
+        for unit in range(group * units, (group + 1) * units):
             last = before[unit]
             words[unit] = work.take(number, None if last is None else last.accumulator)
 
@@ -135,7 +136,8 @@ class Program:
 
 
 def written(problem: Problem, shape: Shape, dealt: list[list[list[int]]]) -> Program:
-    program = Program(shape.groups, shape.units, shape)
+    """All words, where the outputs of each layer are dealt to groups like this."""
+    program = Program(shape)
     _clear(program)
     number, works = _positions(problem, program, dealt[0])
     for index, own in enumerate(dealt):
