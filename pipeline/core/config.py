@@ -217,6 +217,22 @@ class Synth(Section):
     )
 
 
+class Place(Section):
+    """Single kernels, placed and routed on a Lattice ECP5."""
+
+    nodes: str = Field(
+        "", description="nodes of the accelerator; empty: of every kind one of middling size"
+    )
+    seeds: str = Field("1, 2, 3", description="seeds of the placer: the median clock counts")
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_numbers(cls, value: str) -> str:
+        if not re.fullmatch(r"\d+( *, *\d+)*", value.strip()):
+            raise ValueError("must be numbers with commas between them")
+        return value
+
+
 class Bitstream(Section):
     """Vivado, or what it made elsewhere."""
 
@@ -257,6 +273,7 @@ class Config(BaseModel):
     hardware: Hardware = Hardware()
     verify: Verify = Verify()
     synth: Synth = Synth()
+    place: Place = Place()
     bitstream: Bitstream = Bitstream()
     deploy: Deploy = Deploy()
     mutate: Mutate = Mutate()
