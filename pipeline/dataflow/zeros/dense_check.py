@@ -278,18 +278,19 @@ def _require_widths(schedule: Schedule, layers: Sequence[DenseLayer]) -> None:
             raise PlanError(f"{layer.name}: a code has more than {shape.code_bits} bits")
         if np.abs(layer.weights).max(initial=0) >= 1 << shape.magnitude_bits:
             raise PlanError(f"{layer.name}: a weight has more than {shape.magnitude_bits} bits")
-    limits = {
-        "address": (schedule.addresses, shape.words * shape.groups),
-        "accumulator": (schedule.accumulators, shape.accumulators),
-        "thresholds' distance from 0": (np.abs(schedule.thresholds), half),
-        "factor": (schedule.factors, 1 << shape.factor_bits),
-        "weight": (np.abs(schedule.weights), 1 << shape.magnitude_bits),
-    }
-    for name, (numbers, limit) in limits.items():
-        if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= limit:
-            raise PlanError(f"{name}: {numbers.min()} .. {numbers.max()}, and not 0 .. {limit - 1}")
-    if np.abs(schedule.terms).max(initial=0) >= 1 << (shape.term_bits - 1):
-        raise PlanError(f"a term has more than {shape.term_bits} bits")
+    _require_bits("address", schedule.addresses, 0, shape.words * shape.groups - 1)
+    _require_bits("accumulator", schedule.accumulators, 0, shape.accumulators - 1)
+    _require_bits("weight", abs(schedule.weights), 0, (1 << shape.magnitude_bits) - 1)
+    _require_bits("threshold", schedule.thresholds, -half, half - 1)
+    _require_bits("factor", schedule.factors, 0, (1 << shape.factor_bits) - 1)
+    half = 1 << (shape.term_bits - 1)
+    _require_bits("term", schedule.terms, -half, half - 1)
+
+
+def _require_bits(name: str, numbers: Integers, low: int, high: int) -> None:
+    least, most = int(numbers.min(initial=high)), int(numbers.max(initial=low))
+    if least < low or most > high:
+        raise PlanError(f"{name}: {least} .. {most} is not within {low} .. {high}")
 
 
 def _require_codes(schedule: Schedule, layers: Sequence[DenseLayer]) -> None:

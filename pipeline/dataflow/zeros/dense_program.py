@@ -74,8 +74,6 @@ class _Work:
 
     waiting: dict[int, list[tuple[int, Word]]]
     in_order: bool
-    done: dict[int, int] = field(default_factory=dict)
-    """The latest word so far with a product for each accumulator."""
 
     @property
     def left(self) -> int:
@@ -92,7 +90,6 @@ class _Work:
         chosen = max(ready, key=lambda k: len(self.waiting[k]))
         if self.in_order and 2 * len(self.waiting[chosen]) <= self.left:
             chosen = ready[0]
-        self.done[chosen] = slot
         return self.waiting[chosen].pop()[1]
 
 
@@ -116,6 +113,12 @@ class Program:
         """All units of a group read an accumulator."""
         words, units = self.slot(number).words, self.shape.units
         words[group * units : (group + 1) * units] = [Word(accumulator)] * units
+
+    def can_read(self, number: int, group: int, accumulator: int) -> bool:
+        """Whether no unit of a group changes an accumulator in the word just before this one."""
+        before, units = self.slot(number - 1).words, self.shape.units
+        own = before[group * units : (group + 1) * units]
+        return all(word is None or word.accumulator != accumulator for word in own)
 
     def give(self, number: int, group: int, work: _Work) -> None:
         """Products for the units of a group."""
@@ -146,7 +149,7 @@ def written(problem: Problem, shape: Shape, dealt: list[list[list[int]]]) -> Pro
         if index == len(dealt) - 1:
             _values(program, number, works, own)
         else:
-            number = _write_back(program, index, program.fill(number, works), works, own)
+            number = _write_back(program, index, program.fill(number, works), own)
     _close(program)
     return program
 
@@ -198,14 +201,15 @@ def _work(problem: Problem, program: Program, index: int, outputs: list[int]) ->
     return _Work(waiting, in_order=index == len(problem.layers) - 1)
 
 
-def _write_back(
-    program: Program, index: int, end: int, works: list[_Work], own: list[list[int]]
-) -> int:
-    """Reads the accumulators of all groups, one after another; the word after that."""
+def _write_back(program: Program, index: int, number: int, own: list[list[int]]) -> int:
+    """Reads the accumulators of all groups, one after another; the word after that.
+
+    Not before the codes would be written after the last position's words.
+    """
     shape, count = program.shape, max(map(len, own))
-    least = [slot + 2 - k for work in works for k, slot in work.done.items()]
-    clear_of_position = program.starts[-1] + shape.position_words - 2 - shape.coded
-    number = max(end, clear_of_position, *least, 0)
+    number = max(number, program.starts[-1] + shape.position_words - 2 - shape.coded)
+    while not all(program.can_read(number, group, 0) for group in range(shape.groups)):
+        number += 1
     for k in range(count):
         outputs = tuple(group[k] if k < len(group) else None for group in own)
         program.rows.append(HiddenRow(index, outputs))
@@ -222,7 +226,7 @@ def _values(program: Program, number: int, works: list[_Work], own: list[list[in
     places = {o: (g, k) for g, outputs in enumerate(own) for k, o in enumerate(outputs)}
     for output in range(len(places)):
         group, k = places[output]
-        while works[group].waiting[k] or works[group].done.get(k, 0) > number - 2:
+        while works[group].waiting[k] or not program.can_read(number, group, k):
             _give_all(program, number, works, except_for=None)
             number += 1
         program.read(number, group, k)
