@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.codegen.zeros import KERNELS, Tap, run_files, taps
+from pipeline.codegen.zeros import KERNELS
+from pipeline.codegen.zeros_run import Tap, run_files, taps
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.dataflow.integer_model import Codes, Layer
 from pipeline.dataflow.zeros.convolution import Convolution, convolution, width
