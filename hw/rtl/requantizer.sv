@@ -3,6 +3,12 @@
 /// Every slot of a lane has a factor and a term of its own, from a table: a word a slot, lane 0 in
 /// the low bits, of each lane the factor below the term.  Factors are unsigned, terms signed.
 /// Four cycles from sum to code; multiplication and addition have the registers of a DSP slice.
+///
+///   sums_i, slot_i    | a |
+///   sum_q, factor_q       | a |        term_q goes with them
+///   product_q                 | a |    late_term_q with it
+///   total_q                       | a |
+///   codes_o                           | a |
 module requantizer #(
   parameter int unsigned Lanes      = 1,
   parameter int unsigned Slots      = 1,
@@ -16,18 +22,14 @@ module requantizer #(
   localparam int unsigned SlotBits = (Slots > 1) ? $clog2(Slots) : 1
 ) (
   input  logic                      clk,
-  input  logic                      rst_n,
   input  logic [Lanes*AccBits-1:0]  sums_i,
-  input  logic                      valid_i,
   input  logic [SlotBits-1:0]       slot_i,
-  output logic [Lanes*CodeBits-1:0] codes_o,
-  output logic                      valid_o,
-  output logic [SlotBits-1:0]       slot_o
+  output logic [Lanes*CodeBits-1:0] codes_o
 );
-  localparam int unsigned Latency  = 4;
   localparam int unsigned LaneBits = FactorBits + TermBits;
   localparam int unsigned Product  = AccBits + FactorBits + 1;
-  localparam int unsigned Wide     = ((Product > TermBits) ? Product : TermBits) + 1;
+  localparam int unsigned Operand  = (Product > TermBits) ? Product : TermBits;
+  localparam int unsigned Wide     = ((Operand > CodeBits) ? Operand : CodeBits) + 1;
 
   (* rom_style = "distributed" *) logic [Lanes*LaneBits-1:0] table_q[Slots];
   initial $readmemh(TableFile, table_q);
@@ -55,16 +57,5 @@ module requantizer #(
       else if (level > $signed(Wide'(Levels))) codes_o[j*CodeBits +: CodeBits] <= CodeBits'(Levels);
       else codes_o[j*CodeBits +: CodeBits] <= level[CodeBits-1:0];
     end
-  end
-
-  logic [Latency-1:0]  valid_q;
-  logic [SlotBits-1:0] slot_q[Latency];
-
-  assign valid_o = valid_q[Latency-1];
-  assign slot_o  = slot_q[Latency-1];
-
-  always_ff @(posedge clk) begin
-    valid_q <= rst_n ? {valid_q[Latency-2:0], valid_i} : '0;
-    for (int unsigned i = 0; i < Latency; i++) slot_q[i] <= (i == 0) ? slot_i : slot_q[i-1];
   end
 endmodule

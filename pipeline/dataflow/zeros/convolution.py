@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.dataflow.integer_model import Codes, Layer, reachable
-from pipeline.dataflow.zeros.network import AdderNetwork, PlanError
+from pipeline.dataflow.integer_model import Codes, Layer
+from pipeline.dataflow.zeros.network import AdderNetwork
 from pipeline.dataflow.zeros.planning import plan
-from pipeline.dataflow.zeros.requantization import Affine, affine
-
-Integers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Requantizer:
-    """code = clamp((factor * sum + term) >> shift) of the accumulators as they are in hardware.
-
-    factors, terms: by slot and lane; None in a place that no output has.  levels: largest code.
-    """
-
-    factors: tuple[tuple[int, ...], ...]
-    terms: tuple[tuple[int, ...], ...]
-    shift: int
-    levels: int
-
-    @property
-    def factor_bits(self) -> int:
-        return max(1, max(map(max, self.factors)).bit_length())
-
-    @property
-    def term_bits(self) -> int:
-        """Signed."""
-        largest = max(max(t, -t - 1) for row in self.terms for t in row)
-        return int(largest).bit_length() + 1
+from pipeline.dataflow.zeros.quantizer import Order, Quantizer, channel_steps, quantizer
 
 
 @dataclass(frozen=True)
@@ -45,8 +18,8 @@ class Convolution:
 
     name, boundary: of the integer model; positions, channels: of a frame's input; codes: of it,
     which the hardware has as `code - codes.low`; kernel, padding: in positions; cycles: between
-    positions; sums: from window to accumulators; requantizer; order: the output that is in each
-    slot and lane, None where there is none; pool; output: type of the codes; nonzeros: weights.
+    positions; sums: from window to accumulators; quantizer: from these to codes; pool; output: type
+    of the codes; nonzeros: weights.
     """
 
     name: str
@@ -58,8 +31,7 @@ class Convolution:
     padding: int
     cycles: int
     sums: AdderNetwork
-    requantizer: Requantizer
-    order: tuple[tuple[int | None, ...], ...]
+    quantizer: Quantizer
     pool: int
     output: Codes
     nonzeros: int
@@ -82,7 +54,7 @@ class Convolution:
     @property
     def outputs(self) -> int:
         """Channels that come out."""
-        return sum(o is not None for row in self.order for o in row)
+        return sum(o is not None for row in self.quantizer.order for o in row)
 
 
 def width(codes: Codes) -> int:
@@ -90,35 +62,20 @@ def width(codes: Codes) -> int:
     return max(1, (codes.high - codes.low).bit_length())
 
 
-def can_be_planned(layer: Layer, codes: Codes) -> bool:
-    """Whether every channel's thresholds are a line."""
-    return layer.thresholds is not None and None not in _lines(layer, codes)
-
-
 def convolution(layer: Layer, codes: Codes, positions: int, cycles: int) -> Convolution:
     """The plan of a layer whose input is `positions` of these codes, `cycles` apart.
 
-    Raises PlanError where a channel's thresholds are no line.
+    Raises PlanError for a layer without thresholds.
     """
     outputs, kernel, channels = layer.weights.shape
     weights = layer.weights.reshape(outputs, -1)
-    sums = plan(weights, width(codes), cycles)
-    order = _order(sums)
-    lines = _lines(layer, codes)
-    if None in lines or layer.thresholds is None:
-        raise PlanError(f"layer {layer.name}: thresholds that are no line")
-    shift = max(line.shift for line in lines if line is not None)
+    steps = channel_steps(layer, codes)
+    no_lines = [output for output, own in enumerate(steps) if own.line is None]
+    sums = plan(weights, width(codes), cycles, first=no_lines)
     moved = [
-        _moved(line.scaled(shift), codes.low * int(weights[o].sum()) - sums.offsets[o])
-        for o, line in enumerate(lines)
-        if line is not None
+        own.moved(sums.offsets[o] - codes.low * int(weights[o].sum()))
+        for o, own in enumerate(steps)
     ]
-    requantizer = Requantizer(
-        factors=tuple(tuple(_of(moved, o).factor for o in row) for row in order),
-        terms=tuple(tuple(_of(moved, o).term for o in row) for row in order),
-        shift=shift,
-        levels=layer.thresholds.shape[1],
-    )
     return Convolution(
         name=layer.name,
         boundary=layer.boundary,
@@ -129,32 +86,14 @@ def convolution(layer: Layer, codes: Codes, positions: int, cycles: int) -> Conv
         padding=layer.padding,
         cycles=cycles,
         sums=sums,
-        requantizer=requantizer,
-        order=order,
+        quantizer=quantizer(moved, _order(sums)),
         pool=layer.pool,
         output=layer.output,
         nonzeros=int(np.count_nonzero(layer.weights)),
     )
 
 
-def _lines(layer: Layer, codes: Codes) -> list[Affine | None]:
-    assert layer.thresholds is not None
-    low, high = reachable(layer.weights, codes)
-    return [
-        affine(own, int(a), int(b)) for own, a, b in zip(layer.thresholds, low, high, strict=True)
-    ]
-
-
-def _moved(line: Affine, by: int) -> Affine:
-    """The same of an argument that is `by` smaller."""
-    return Affine(line.factor, line.term + line.factor * by, line.shift)
-
-
-def _of(lines: Sequence[Affine], output: int | None) -> Affine:
-    return lines[output] if output is not None else Affine(0, 0, 0)
-
-
-def _order(sums: AdderNetwork) -> tuple[tuple[int | None, ...], ...]:
+def _order(sums: AdderNetwork) -> Order:
     """Outputs by slot and lane: lane j has the rows j * digits on, one a cycle, phase by phase."""
     digits = sums.digits
     lanes = -(-len(sums.rows) // digits)

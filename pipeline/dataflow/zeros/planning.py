@@ -12,7 +12,7 @@ Three ways, of which the cheapest counts:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,6 +39,9 @@ PAIRED_INPUTS, TABLE_INPUTS = 5, 6
 """A 6-input LUT gives two functions of up to five inputs, or one of six."""
 LARGEST_PHASES = 16
 
+_Outputs = Sequence[tuple[int | None, ...]]
+"""Of every row, by phase."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -63,25 +66,31 @@ def timing(code_bits: int, cycles: int) -> Timing:
     return Timing(digit_bits, digits, 1 << (fitting.bit_length() - 1))
 
 
-def plan(weights: Integers, code_bits: int, cycles: int) -> AdderNetwork:
+def plan(
+    weights: Integers, code_bits: int, cycles: int, first: Collection[int] = ()
+) -> AdderNetwork:
     """The cheapest network that computes `weights` (outputs, inputs) on unsigned codes.
 
-    code_bits: of an input; cycles: between positions.  The result is checked.
+    code_bits: of an input; cycles: between positions; first: the outputs that come in the first
+    rows, so that as few rows as possible have one of them.  The result is checked.
     """
     times = timing(code_bits, cycles)
-    found = list(_candidates(weights, code_bits, times))
+    outputs = _shared(weights, times.phases, first)
+    found = list(_candidates(weights, code_bits, times, outputs))
     best = min(found, key=lut_sites)
     check(best, weights)
     return best
 
 
-def _candidates(weights: Integers, code_bits: int, times: Timing) -> Iterator[AdderNetwork]:
+def _candidates(
+    weights: Integers, code_bits: int, times: Timing, outputs: _Outputs
+) -> Iterator[AdderNetwork]:
     phase_bits = (times.phases - 1).bit_length()
     for inputs in (PAIRED_INPUTS - phase_bits, TABLE_INPUTS - phase_bits):
         if inputs >= 2:
-            yield _planes(weights, times, inputs)
+            yield _planes(weights, times, outputs, inputs)
     if times.digits == times.phases == 1 and code_bits <= TABLE_INPUTS:
-        yield _products(weights, times)
+        yield _products(weights, times, outputs)
 
 
 def lut_sites(network: AdderNetwork) -> int:
@@ -153,7 +162,7 @@ def _finished(
     weights: Integers,
     times: Timing,
     rows: list[list[Operand]],
-    outputs: Sequence[tuple[int | None, ...]],
+    outputs: _Outputs,
 ) -> AdderNetwork:
     """Sums the operands of all rows in equally many levels, and accumulates."""
     kept = 2 if times.digits > 1 else 3  # of three operands of the last adder
@@ -207,11 +216,11 @@ def _level(builder: _Builder, row: list[Operand], kept: int) -> list[Operand]:
 # --- products -----------------------------------------------------------------------------------
 
 
-def _products(weights: Integers, times: Timing) -> AdderNetwork:
+def _products(weights: Integers, times: Timing, outputs: _Outputs) -> AdderNetwork:
     builder = _Builder(1)
     rows = []
-    for own in weights:
-        row = []
+    for (output,) in outputs:
+        own, row = weights[output], []
         for source in np.flatnonzero(own):
             weight = int(own[source])
             shift = (weight & -weight).bit_length() - 1
@@ -221,7 +230,7 @@ def _products(weights: Integers, times: Timing) -> AdderNetwork:
             leaf = builder.leaf(lanes, [[odd << p for p in range(times.digit_bits)]], shift)
             row.append(replace(leaf, inverted=weight < 0))
         rows.append(row or [_nothing(builder)])
-    return _finished(builder, weights, times, rows, [(o,) for o in range(len(weights))])
+    return _finished(builder, weights, times, rows, outputs)
 
 
 def _nothing(builder: _Builder) -> Operand:
@@ -232,10 +241,9 @@ def _nothing(builder: _Builder) -> Operand:
 # --- planes -------------------------------------------------------------------------------------
 
 
-def _planes(weights: Integers, times: Timing, inputs: int) -> AdderNetwork:
+def _planes(weights: Integers, times: Timing, outputs: _Outputs, inputs: int) -> AdderNetwork:
     """inputs: lanes of a table, at most."""
     builder = _Builder(times.phases)
-    outputs = _shared(weights, times.phases)
     rows = []
     for own in outputs:
         chosen = [weights[o] if o is not None else np.zeros_like(weights[0]) for o in own]
@@ -258,11 +266,14 @@ def _bits(sources: Sequence[int | None], digit_bits: int, plane: int) -> list[in
     return [None if s is None else s * digit_bits + plane for s in sources]
 
 
-def _shared(weights: Integers, phases: int) -> list[tuple[int | None, ...]]:
+def _shared(weights: Integers, phases: int, first: Collection[int]) -> _Outputs:
     """Outputs that share an accumulator: with equally many nonzeros, so that few slots idle."""
-    order: list[int | None] = [
-        int(o) for o in np.argsort(-(weights != 0).sum(axis=1), kind="stable")
-    ]
+    nonzeros = (weights != 0).sum(axis=1).tolist()
+    falling = sorted(range(len(weights)), key=lambda o: -nonzeros[o])
+    own = [o for o in falling if o in first]
+    rest = [o for o in falling if o not in first]
+    # where both kinds meet, nonzeros are about equal
+    order: list[int | None] = [*(reversed(own) if rest else own), *rest]
     order += [None] * (-len(order) % phases)
     return [tuple(order[i : i + phases]) for i in range(0, len(order), phases)]
 
