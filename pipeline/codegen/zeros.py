@@ -19,6 +19,7 @@ KERNELS = (
     "digit_accumulator.sv",
     "position_pacer.sv",
     "serial_window.sv",
+    "row_maximum.sv",
     "row_serializer.sv",
     "requantizer.sv",
     "threshold_search.sv",
@@ -41,6 +42,8 @@ def convolution_text(layer: Convolution, module: str) -> str:
     slot_bits = max(1, (slots - 1).bit_length())
     row_bits = sums.accumulator_bits
     latency = (sums.phases > 1) + sums.levels
+    largest = "rows" if layer.merged == 1 else "largest"
+    taken = latency + 1 + (layer.merged - 1).bit_length()
     inputs, outputs = layer.channels * bits, layer.outputs * out_bits
     own = layer.quantizer
     return f"""/// Layer {layer.name}: {layer.nonzeros} nonzeros, {layer.cycles} cycles a position.
@@ -61,8 +64,8 @@ module {module} (
     .Bits({inputs}),
     .Cycles({layer.cycles}),
     .Positions({layer.positions}),
-    .Flush({layer.padding}),
-    .First({layer.kernel - 1 - layer.padding})
+    .Flush({layer.flush}),
+    .First({layer.first})
   ) pacer (
     .clk(clk), .rst_n(rst_n), .data_i(data_i), .valid_i(valid_i), .ready_o(ready_o),
     .event_o(event_w), .position_o(position), .data_o(data), .frame_o(frame), .own_o(own),
@@ -93,14 +96,14 @@ module {module} (
   wire [{len(sums.rows) * row_bits - 1}:0] rows;
 
   delay_line #(.Bits(1), .Cycles({latency})) first_line (.clk(clk), .x(first), .y(first_here));
-  strobe_line #(.Cycles({latency + 1})) take_line (
+  strobe_line #(.Cycles({taken})) take_line (
     .clk(clk), .rst_n(rst_n), .x(last && valid), .y(take)
   );
-  delay_line #(.Bits({phase_bits}), .Cycles({latency + 1})) phase_there_line (
+  delay_line #(.Bits({phase_bits}), .Cycles({taken})) phase_there_line (
     .clk(clk), .x(phase), .y(phase_there)
   );
 
-{"".join(sums_text(sums))}
+{"".join(sums_text(sums))}{_maximum(layer)}
   // --- codes
 
   wire [{lanes * row_bits - 1}:0] lane_sums;
@@ -110,12 +113,12 @@ module {module} (
   wire [{slots * lanes * out_bits - 1}:0] pooled;
 
   row_serializer #(
-    .Rows({len(sums.rows)}),
+    .Rows({len(sums.rows) // layer.merged}),
     .Digits({sums.digits}),
     .Phases({sums.phases}),
     .Bits({row_bits})
   ) serializer (
-    .clk(clk), .rst_n(rst_n), .take_i(take), .phase_i(phase_there), .rows_i(rows),
+    .clk(clk), .rst_n(rst_n), .take_i(take), .phase_i(phase_there), .rows_i({largest}),
     .lanes_o(lane_sums), .valid_o(sums_valid), .slot_o(sums_slot)
   );
 
@@ -132,6 +135,20 @@ module {module} (
   );
 
 {"".join(_permutation(layer, out_bits))}endmodule
+"""
+
+
+def _maximum(layer: Convolution) -> str:
+    """Of several evaluations of an output, before it becomes a code."""
+    if layer.merged == 1:
+        return ""
+    rows, bits = len(layer.sums.rows) // layer.merged, layer.sums.accumulator_bits
+    return f"""
+  wire [{rows * bits - 1}:0] largest;
+
+  row_maximum #(.Rows({rows}), .Ways({layer.merged}), .Bits({bits})) maximum (
+    .clk(clk), .rows_i(rows), .rows_o(largest)
+  );
 """
 
 

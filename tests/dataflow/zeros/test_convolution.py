@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from pipeline.dataflow.integer_model import Codes, Layer, reachable
+from pipeline.dataflow.zeros import convolution as convolution_module
 from pipeline.dataflow.zeros.convolution import Convolution, convolution, width
-from pipeline.dataflow.zeros.network import PlanError
+from pipeline.dataflow.zeros.network import AdderNetwork, PlanError
+from pipeline.dataflow.zeros.planning import plan
 from pipeline.dataflow.zeros.quantizer import Comparators, Requantizer, Steps, quantizer
 from pipeline.dataflow.zeros.requantization import Affine
 
@@ -33,20 +35,29 @@ def random_layer(codes: Codes, bits: int, weight_bits: int, bent: float) -> Laye
     return Layer("layer", "boundary", weights, weight_bits, 1, steps, None, 2, output)
 
 
-def executed(plan: Convolution, layer: Layer, codes: np.ndarray) -> np.ndarray:
-    """Codes before the pool, by the plan's own networks, factors and thresholds."""
-    kernel = plan.kernel
-    padded = np.pad(codes, ((0, 0), (plan.padding, plan.padding), (0, 0))) - plan.codes.low
-    windows = np.stack([padded[:, t : t + kernel] for t in range(plan.evaluations)], axis=1)
-    windows = windows.reshape(-1, kernel * plan.channels)
-    offsets = [plan.sums.offsets[o] for o in range(plan.outputs)]
-    sums = plan.sums.run(windows) + np.array(offsets)
+def executed(plan: Convolution, codes: np.ndarray) -> np.ndarray:
+    """Codes after the pool, by the plan's own networks, factors and thresholds."""
+    groups = codes.reshape(len(codes), plan.positions, plan.channels)
+    lead = plan.kernel - 1 - plan.first
+    padded = np.pad(groups, ((0, 0), (lead, plan.flush), (0, 0))) - plan.codes.low
+    windows = np.stack([padded[:, t : t + plan.kernel] for t in range(plan.evaluations)], axis=1)
+    windows = windows.reshape(-1, plan.kernel * plan.channels)
+    sums = plan.sums.run(windows) + np.array([x for _, x in sorted(plan.sums.offsets.items())])
+    sums = sums.reshape(len(sums), plan.merged, -1).max(axis=1)
     found = np.full_like(sums, -1)
     for slot, row in enumerate(plan.quantizer.order):
         for lane, output in enumerate(row):
             if output is not None:
                 found[:, output] = code(plan, slot, lane, sums[:, output])
-    return found.reshape(len(codes), plan.evaluations, plan.outputs)
+    kept = plan.output_positions * plan.pool
+    found = found.reshape(len(codes), plan.evaluations, plan.outputs)[:, :kept]
+    pooled = found.reshape(len(codes), plan.output_positions, plan.pool, plan.outputs).max(axis=2)
+    return pooled.reshape(len(codes), plan.output_positions * plan.output_group, -1)
+
+
+def codes_of(layer: Layer, codes: np.ndarray) -> np.ndarray:
+    """By the integer model."""
+    return layer.pooled(layer.quantized(layer.accumulators(codes)))
 
 
 def code(plan: Convolution, slot: int, lane: int, sums: np.ndarray) -> np.ndarray:
@@ -95,8 +106,7 @@ def test_a_plan_has_the_codes_of_its_layer(
     plan = convolution(layer, codes, POSITIONS, cycles)
     entering = np.random.default_rng(SEED).integers(codes.low, codes.high + 1, (6, POSITIONS, 5))
     entering[0], entering[1] = codes.low, codes.high
-    wanted = layer.quantized(layer.accumulators(entering))
-    assert np.array_equal(executed(plan, layer, entering), wanted)
+    assert np.array_equal(executed(plan, entering), codes_of(layer, entering))
     assert plan.quantizer.lines + plan.quantizer.compared == OUTPUTS
 
 
@@ -142,3 +152,66 @@ def test_codes_of_fewer_steps_than_their_bits_allow() -> None:
     sums = np.arange(12)
     wanted = (np.array([3, 3, 7, 8, 8])[:, None] <= sums).sum(axis=0)
     assert np.array_equal(by_search(found, 0, 0, sums), wanted)
+
+
+# --- groups of positions ------------------------------------------------------------------------
+
+SHAPES = [
+    (3, 1, 1),
+    (3, 1, 2),
+    (3, 1, 4),
+    (3, 0, 2),
+    (5, 2, 2),
+    (5, 2, 6),
+    (1, 0, 1),
+    (5, 0, 3),
+    (7, 1, 2),
+]
+"""Kernel, padding, pool."""
+
+
+@pytest.mark.parametrize("group", [2, 3, 4])
+@pytest.mark.parametrize("cycles", [1, 2, 8])
+@pytest.mark.parametrize(("kernel", "padding", "pool"), SHAPES)
+def test_groups_have_the_codes_of_their_positions(
+    group: int, cycles: int, kernel: int, padding: int, pool: int
+) -> None:
+    codes = Codes(-8, 7)
+    rng = np.random.default_rng(SEED)
+    layer = random_layer(codes, 4, 4, 0.3)
+    weights = np.concatenate([layer.weights, layer.weights, layer.weights], axis=1)[:, :kernel]
+    layer = replace(layer, weights=weights, padding=padding, pool=pool)
+    entering = rng.integers(codes.low, codes.high + 1, (4, 24, CHANNELS))
+    merged = min(group, pool)
+    if (24 + 2 * padding - kernel + 1) % group or group % merged or pool % merged:
+        with pytest.raises(PlanError, match="no multiple"):
+            convolution(layer, codes, 24, cycles, group)
+        return
+    plan = convolution(layer, codes, 24, cycles, group)
+    assert np.array_equal(executed(plan, entering), codes_of(layer, entering))
+    assert plan.positions == 24 // group
+
+
+def test_an_odd_frame_has_no_pairs() -> None:
+    with pytest.raises(PlanError, match="25 positions of a frame are no multiple of 2"):
+        convolution(random_layer(Codes(0, 15), 4, 4, 0.0), Codes(0, 15), 25, 1, 2)
+
+
+def test_a_pool_halves_the_codes_that_are_computed() -> None:
+    layer = random_layer(Codes(0, 15), 4, 4, 0.0)
+    pooled = convolution(layer, Codes(0, 15), 24, 1, 2)
+    handed_on = convolution(replace(layer, pool=1), Codes(0, 15), 24, 1, 2)
+    assert (pooled.outputs, pooled.output_group) == (OUTPUTS, 1)
+    assert (handed_on.outputs, handed_on.output_group) == (2 * OUTPUTS, 2)
+    assert len(pooled.sums.rows) == len(handed_on.sums.rows) == 2 * OUTPUTS
+
+
+def test_sums_with_unequal_offsets_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def uneven(*arguments: object) -> AdderNetwork:
+        found = plan(*arguments)  # type: ignore[arg-type]
+        return replace(found, offsets={**found.offsets, 3: found.offsets[3] + 1})
+
+    monkeypatch.setattr(convolution_module, "plan", uneven)
+    monkeypatch.setattr(convolution_module, "check", lambda *_: None)
+    with pytest.raises(PlanError, match="sums 3 and 16 of one maximum"):
+        convolution(random_layer(Codes(0, 15), 4, 4, 0.0), Codes(0, 15), 24, 1, 2)
