@@ -7,11 +7,13 @@ folder, because the tables are read by relative names: simulators and synthesis 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.dataflow.hdl import NodeHdl
+from pipeline.codegen.nodes import NodeHdl
+from pipeline.codegen.zeros_run import TapPart
 
 TOP = "accelerator"
 FILE_LIST = "files.f"
@@ -22,7 +24,8 @@ DESIGN = "design.json"
 class TopStream:
     """A stream of the top, for simulation: `<signal>_tdata`, `_tvalid` and `_tready` are nets.
 
-    stream: the integer model's name of its values, "" where it is only watched.
+    stream: the integer model's name of its values, "" where it is only watched; parts: where one
+    stream has the codes of several layer boundaries, or counted from the lowest.
     """
 
     name: str
@@ -32,6 +35,7 @@ class TopStream:
     elements: int
     words: int
     stream: str
+    parts: tuple[TapPart, ...] = ()
 
     @property
     def word_bytes(self) -> int:
@@ -40,15 +44,25 @@ class TopStream:
 
 
 @dataclass(frozen=True)
+class DesignLayer:
+    """A layer, or several that share their cells: places below the top, with their modules."""
+
+    name: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
 class DesignFiles:
-    """Sources in compile order, tables by name with their words, and the streams of the top in
-    data order."""
+    """Sources in compile order, tables by name with their words, the top's nodes with their
+    modules, its streams and layers in data order.  Cells of a layer may be within another's."""
 
     top: str
     sources: tuple[str, ...]
     tables: dict[str, int]
     input: TopStream
     streams: tuple[TopStream, ...]
+    nodes: dict[str, str]
+    layers: tuple[DesignLayer, ...]
 
 
 def accelerator(
@@ -60,10 +74,11 @@ def accelerator(
     content raise ValueError.
     """
     files: dict[str, bytes] = {}
-    for module in sorted({n.kernel for n in nodes}):
+    for module in sorted({kernel for n in nodes for kernel in n.kernels}):
         _add(files, f"{module}.sv", (kernels / f"{module}.sv").read_bytes())
     for node in nodes:
-        _add(files, f"{node.name}.v", node.source.encode())
+        for name, text in node.sources.items():
+            _add(files, name, text.encode())
     _add(files, f"{TOP}.sv", top_text(nodes).encode())
     sources, tables = tuple(files), [table for node in nodes for table in node.tables.items()]
     for name, text in tables:
@@ -73,7 +88,9 @@ def accelerator(
         sources=sources,
         tables={name: len(text.split()) for name, text in tables},
         input=input_stream,
-        streams=tuple(_stream(i, node) for i, node in enumerate(nodes)),
+        streams=tuple(s for i, node in enumerate(nodes) for s in _streams(i, node)),
+        nodes={f"node{i}": node.name for i, node in enumerate(nodes)},
+        layers=_design_layers(nodes),
     )
     _add(files, FILE_LIST, "".join(f"{name}\n" for name in design.sources).encode())
     _add(files, DESIGN, (json.dumps(asdict(design), indent=1) + "\n").encode())
@@ -88,9 +105,16 @@ def load_design(folder: Path) -> DesignFiles:
         top=fields["top"],
         sources=tuple(fields["sources"]),
         tables=fields["tables"],
-        input=TopStream(**fields["input"]),
-        streams=tuple(TopStream(**s) for s in fields["streams"]),
+        input=_read_stream(fields["input"]),
+        streams=tuple(_read_stream(s) for s in fields["streams"]),
+        nodes=fields["nodes"],
+        layers=tuple(DesignLayer(**layer) for layer in fields["layers"]),
     )
+
+
+def _read_stream(fields: dict[str, Any]) -> TopStream:
+    parts = (TapPart(x["boundary"], tuple(x["places"]), x["low"]) for x in fields["parts"])
+    return TopStream(**{**fields, "parts": tuple(parts)})
 
 
 def _add(files: dict[str, bytes], name: str, content: bytes) -> None:
@@ -98,9 +122,30 @@ def _add(files: dict[str, bytes], name: str, content: bytes) -> None:
         raise ValueError(f"two different files would be called {name}")
 
 
-def _stream(index: int, node: NodeHdl) -> TopStream:
+def _design_layers(nodes: Sequence[NodeHdl]) -> tuple[DesignLayer, ...]:
+    found: dict[str, dict[str, str]] = {}
+    for index, node in enumerate(nodes):
+        for layer, cells in node.cells.items():
+            own = found.setdefault(layer, {})
+            own |= {f"node{index}{cell and '/'}{cell}": module for cell, module in cells.items()}
+    return tuple(DesignLayer(name, cells) for name, cells in found.items())
+
+
+def _streams(index: int, node: NodeHdl) -> Iterator[TopStream]:
+    """What a node shows of itself, and what leaves it."""
+    for tap in node.taps:
+        yield TopStream(
+            name=f"{node.name}, {', '.join(part.boundary for part in tap.parts)}",
+            signal=f"{_signal(index + 1)}_{tap.signal}",
+            bits=tap.bits,
+            signed=False,
+            elements=tap.elements,
+            words=tap.words,
+            stream="",
+            parts=tap.parts,
+        )
     out = node.output
-    return TopStream(
+    yield TopStream(
         name=node.name,
         signal=_signal(index + 1),
         bits=out.bits,
@@ -121,7 +166,8 @@ def _signal(index: int) -> str:
 def top_text(nodes: Sequence[NodeHdl]) -> str:
     """SystemVerilog of the chain; stream 0 is the input, stream i leaves node i - 1."""
     widths = [nodes[0].in_bits, *(n.out_bits for n in nodes)]
-    nets = "".join(_nets(i, width) for i, width in enumerate(widths))
+    nets = "".join(_nets(_signal(i), width) for i, width in enumerate(widths))
+    nets += "".join(_tap_nets(i, node) for i, node in enumerate(nodes))
     instances = "".join(_instance(i, node) for i, node in enumerate(nodes))
     last = len(nodes)
     return f"""/// The accelerator: a chain of streaming layers between two AXI4-Streams.
@@ -155,8 +201,13 @@ endmodule
 """
 
 
-def _nets(index: int, width: int) -> str:
-    name = _signal(index)
+def _tap_nets(index: int, node: NodeHdl) -> str:
+    """A tap is never refused."""
+    names = [(f"{_signal(index + 1)}_{tap.signal}", tap.word_bits) for tap in node.taps]
+    return "".join(f"{_nets(x, bits)}  assign {x}_tready = 1'b1;\n" for x, bits in names)
+
+
+def _nets(name: str, width: int) -> str:
     return f"""  wire [{width - 1}:0] {name}_tdata;
   wire {name}_tvalid;
   wire {name}_tready;
@@ -165,13 +216,18 @@ def _nets(index: int, width: int) -> str:
 
 def _instance(index: int, node: NodeHdl) -> str:
     before, after = _signal(index), _signal(index + 1)
+    taps = "".join(
+        f"    .{tap.signal}_TDATA({after}_{tap.signal}_tdata),\n"
+        f"    .{tap.signal}_TVALID({after}_{tap.signal}_tvalid),\n"
+        for tap in node.taps
+    )
     return f"""  {node.name} node{index} (
     .ap_clk(ap_clk),
     .ap_rst_n(ap_rst_n),
     .in0_V_TDATA({before}_tdata),
     .in0_V_TVALID({before}_tvalid),
     .in0_V_TREADY({before}_tready),
-    .out0_V_TDATA({after}_tdata),
+{taps}    .out0_V_TDATA({after}_tdata),
     .out0_V_TVALID({after}_tvalid),
     .out0_V_TREADY({after}_tready)
   );

@@ -21,6 +21,8 @@ from pipeline.core.errors import UserError
 
 Integers = NDArray[np.int64]
 
+ACCUMULATOR = ".accumulator"
+"""Ends the name of a stream of convolution sums."""
 FORMAT = 1
 """Version of the saved file; another one is refused."""
 
@@ -67,7 +69,7 @@ class Layer:
     @property
     def accumulator_name(self) -> str:
         """Name of the stream of this layer's convolution sums."""
-        return f"{self.name}.accumulator"
+        return f"{self.name}{ACCUMULATOR}"
 
     def accumulators(self, codes: Integers) -> Integers:
         """Convolution sums (frames, positions, out).

@@ -34,7 +34,7 @@ from qonnx.transformation.insert_topk import InsertTopK
 from qonnx.transformation.lower_convs_to_matmul import LowerConvsToMatMul
 
 from pipeline.dataflow.integer_model import Codes, IntegerModel, Integers, Layer, reachable
-from pipeline.dataflow.operators import BACK_ENDS
+from pipeline.dataflow.operators import BACK_ENDS, ZERO_SKIPPING
 
 from finn.transformation.streamline import absorb  # isort: skip
 from finn.transformation.fpgadataflow.convert_to_hw.conv_inp_gen import InferConvInpGen  # isort: skip
@@ -376,11 +376,12 @@ def layers_of(lowering: Lowering) -> Iterator[tuple[Layer, list[NodeProto]]]:
 
 
 def grouped(graph: ModelWrapper) -> list[list[NodeProto]]:
-    """The nodes of each layer: a group ends where the next one's padding, window or unit starts."""
+    """The nodes of each layer, or of a run of layers in one node: a group ends where the next one's
+    padding, window, unit or run starts."""
     groups: list[list[NodeProto]] = []
     for node in graph.graph.node:
         starts = node.op_type.startswith(_STARTS) and not feeds_pool(node)
-        done = bool(groups) and any("MVAU" in n.op_type for n in groups[-1])
+        done = bool(groups) and any(_computes(n) for n in groups[-1])
         if not groups or (starts and done):
             groups.append([])
         if not node.op_type.startswith("LabelSelect"):
@@ -388,7 +389,14 @@ def grouped(graph: ModelWrapper) -> list[list[NodeProto]]:
     return groups
 
 
-_STARTS = tuple(name for kind in ("FMPadding", WINDOW, "MVAU") for name in (kind, BACK_ENDS[kind]))
+def _computes(node: NodeProto) -> bool:
+    return "MVAU" in node.op_type or node.op_type == ZERO_SKIPPING
+
+
+_STARTS = (
+    *(name for kind in ("FMPadding", WINDOW, "MVAU") for name in (kind, BACK_ENDS[kind])),
+    ZERO_SKIPPING,
+)
 """Operators that a layer may start with, and their back ends."""
 
 

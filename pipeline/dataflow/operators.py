@@ -318,6 +318,9 @@ class StreamFIFO_rtl(StreamingFIFO, OwnKernel):  # noqa: N801
         return Kernel("stream_fifo", parameters, {})
 
 
+ZERO_SKIPPING = "ZeroSkipping_rtl"
+"""Of a run of layers (`pipeline/dataflow/zeros/operator.py`)."""
+
 BACK_ENDS = {
     "FMPadding": "FramePadding_rtl",
     "ConvolutionInputGenerator": "SlidingWindow_rtl",

@@ -11,6 +11,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from pipeline.boards.board import load_board
 from pipeline.codegen import finn_build, hls, rtl
+from pipeline.codegen.nodes import NodeHdl, generate
 from pipeline.codegen.shell import load_shell, shell
 from pipeline.core.cli import run_alone
 from pipeline.core.config import Config
@@ -20,7 +21,6 @@ from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import integer_model
 from pipeline.dataflow.folding import NodeFolding, layer_foldings
-from pipeline.dataflow.hdl import NodeHdl, generate, stream_names
 from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.dataflow.reference import run_graph
 from pipeline.dataflow.stock_finn import to_stock
@@ -42,7 +42,7 @@ def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
     graph = ModelWrapper(str(context.inputs["fold"] / fold.STREAM_GRAPH))
-    nodes = _nodes(graph, model)
+    nodes = list(generate(graph, model.layers))
     notice = NOTICE.read_bytes()
     rtl_files = rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, notice)
     hls_files = _hls_files(context, model) | {"NOTICE": notice}
@@ -122,18 +122,11 @@ def _finn_files(context: StageContext, model: IntegerModel) -> dict[str, bytes]:
     return finn_build.project(graph, model, codes, board=board, target=target, script=script)
 
 
-def _nodes(graph: ModelWrapper, model: IntegerModel) -> list[NodeHdl]:
-    names = stream_names(graph, [x.accumulator_name for x in model.layers], list(model.boundaries))
-    return list(generate(graph, names))
-
-
 def input_stream(nodes: list[NodeHdl], model: IntegerModel) -> rtl.TopStream:
-    """The accelerator's input: one position a beat."""
-    codes = model.input
-    words = model.positions * model.channels // (nodes[0].output.elements)
-    return rtl.TopStream(
-        "input", "s_axis", codes.bits, codes.signed, nodes[0].output.elements, words, "input"
-    )
+    """The accelerator's input."""
+    codes, elements = model.input, nodes[0].in_elements
+    words = model.positions * model.channels // elements
+    return rtl.TopStream("input", "s_axis", codes.bits, codes.signed, elements, words, "input")
 
 
 def show(folder: Path) -> None:

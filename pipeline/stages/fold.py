@@ -52,6 +52,15 @@ def run(context: StageContext) -> None:
     show(context.out)
 
 
+def cycles(folder: Path) -> dict[str, int]:
+    """Of every layer for a frame, as the folding in `folder` predicts them."""
+    nodes = json.loads((folder / REPORT).read_text())["nodes"]
+    found: dict[str, int] = {}
+    for node in nodes:
+        found[node["layer"]] = max(node["cycles"], found.get(node["layer"], 0))
+    return found
+
+
 def show(folder: Path) -> None:
     """Prints the folding of earlier outputs."""
     report = json.loads((folder / REPORT).read_text())

@@ -55,7 +55,7 @@ def run(context: StageContext) -> None:
 
 def _elaborated(rtl: Path, design: DesignFiles, scratch: Path) -> list[Part]:
     """Every node by itself."""
-    parts = {s.name: {f"node{i}": s.name} for i, s in enumerate(design.streams)}
+    parts = {module: {node: module} for node, module in design.nodes.items()}
     sources = tuple(rtl / name for name in design.sources)
     hdl = Hdl(design.top, sources, tuple(rtl / name for name in design.tables))
     work = scratch / "elaborate"
@@ -66,7 +66,7 @@ def _elaborated(rtl: Path, design: DesignFiles, scratch: Path) -> list[Part]:
 def _kernels(design: DesignFiles, parts: Sequence[Part], nodes: str) -> list[Part]:
     """Those asked for, else of each kind the one in the middle by the length of its text."""
     by_name = {part.name: part for part in parts}
-    names = [stream.name for stream in design.streams]
+    names = list(design.nodes.values())
     wanted = [name.strip() for name in nodes.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in names]
     if unknown:

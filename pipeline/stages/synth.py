@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.boards.board import BOARDS, Board, load_board
-from pipeline.boards.hierarchy import LayerCells, layer_cells
 from pipeline.codegen.rtl import DesignFiles, load_design
 from pipeline.codegen.shell import TOP, load_shell
 from pipeline.core.atomic import write_json
@@ -40,10 +39,10 @@ def run(context: StageContext) -> None:
     family = family_of(board.part, shown(BOARDS / f"{board.key}.toml"))
     generated = context.inputs["codegen"]
     design = load_design(generated / codegen.RTL)
-    layers = _layers(context, design)
-    hdl, split = _hdl(generated, design), _split(design, layers)
-    found = synthesise(hdl, [split], family, CACHE, context.scratch)
-    result = _report(found, layers, _modules(design), board, family)
+    cycles = fold.cycles(context.inputs["fold"])
+    hdl = _hdl(generated, design)
+    found = synthesise(hdl, splits(design), family, CACHE, context.scratch)
+    result = _report(found, cycles, design.nodes, board, family)
     result = {"stage": "synth", "model": context.model_dir.name, **result}
     if context.config.synth.whole:
         place = context.scratch / "whole"
@@ -57,11 +56,6 @@ def run(context: StageContext) -> None:
         raise VerificationFailed(report.notes(result)[-1])
 
 
-def _layers(context: StageContext, design: DesignFiles) -> tuple[LayerCells, ...]:
-    nodes = json.loads((context.inputs["fold"] / fold.REPORT).read_text())["nodes"]
-    return layer_cells([stream.name for stream in design.streams], nodes)
-
-
 def _hdl(generated: Path, design: DesignFiles) -> Hdl:
     """The core in its shell, which is the top."""
     rtl, own = generated / codegen.RTL, generated / codegen.SHELL
@@ -70,15 +64,16 @@ def _hdl(generated: Path, design: DesignFiles) -> Hdl:
     return Hdl(shell.top, tuple(sources), tuple(rtl / name for name in design.tables))
 
 
-def _modules(design: DesignFiles) -> dict[str, str]:
-    """Of the core's instances."""
-    return {f"node{i}": stream.name for i, stream in enumerate(design.streams)}
-
-
-def _split(design: DesignFiles, layers: tuple[LayerCells, ...]) -> Split:
-    modules = _modules(design)
-    parts = {layer.name: {cell: modules[cell] for cell in layer.cells} for layer in layers}
-    return Split(design.top, parts)
+def splits(design: DesignFiles) -> list[Split]:
+    """The core by its layers; nodes that hold several are taken apart first."""
+    inner: dict[str, dict[str, dict[str, str]]] = {}
+    outer: dict[str, dict[str, str]] = {}
+    for layer in design.layers:
+        for cell, module in layer.cells.items():
+            node, slash, instance = cell.partition("/")
+            own = inner.setdefault(design.nodes[node], {}) if slash else outer
+            own.setdefault(layer.name, {})[instance or node] = module
+    return [*(Split(module, parts) for module, parts in inner.items()), Split(design.top, outer)]
 
 
 def _named(row: Row, modules: Mapping[str, str]) -> Row:
@@ -97,14 +92,14 @@ def _named(row: Row, modules: Mapping[str, str]) -> Row:
 
 def _report(
     found: Synthesis,
-    layers: tuple[LayerCells, ...],
+    cycles: Mapping[str, int],
     modules: Mapping[str, str],
     board: Board,
     family: Family,
 ) -> dict[str, Any]:
     """The last row is what is left without the layers: the shell."""
     *rows, shell = [_named(row, modules) for row in found.rows]
-    rows = [replace(x, cycles=own.cycles) for x, own in zip(rows, layers, strict=True)]
+    rows = [replace(x, cycles=cycles.get(x.name)) for x in rows]
     core, total = report.summed(rows), report.summed([*rows, shell])
     return {
         "board": board.key,

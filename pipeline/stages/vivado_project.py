@@ -99,8 +99,7 @@ def _target(context: StageContext, board: Board, shell: Shell) -> Target:
     design = rtl.load_design(context.inputs["codegen"] / codegen.RTL)
     sources: tuple[str, ...] = (*design.sources, *shell.sources)
     tables = tuple(design.tables)
-    nodes = json.loads((context.inputs["fold"] / fold.REPORT).read_text())["nodes"]
-    layers = layer_cells([stream.name for stream in design.streams], nodes)
+    layers = layer_cells(design.layers, fold.cycles(context.inputs["fold"]))
     if hardware.backend == codegen.HLS:
         missing = [name for name in SHARED if name not in shell.sources]  # the RTL core has them
         sources, tables, layers = (*missing, ADAPTER, *shell.sources), (), ()

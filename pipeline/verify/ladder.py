@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.core.errors import VerificationFailed
 from pipeline.core.progress import say
 from pipeline.core.tables import print_table
-from pipeline.dataflow.integer_model import IntegerModel, Integers, Layer
+from pipeline.dataflow.integer_model import ACCUMULATOR, IntegerModel, Integers, Layer
 from pipeline.verify.compare import Difference, LayerResult, compare
 from pipeline.verify.subject import Subject
 
@@ -244,7 +244,7 @@ def streams_of(rungs: Sequence[Mapping[str, Any]]) -> list[str]:
     order = [name for name in ("input",) if name in every and name not in longest]
     for name in longest:
         order.append(name)
-        layer = name.removesuffix(".accumulator")
+        layer = name.removesuffix(ACCUMULATOR)
         if layer in every and layer not in longest:
             order.append(layer)
     return [*order, *sorted(every - set(order))]

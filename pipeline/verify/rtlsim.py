@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.codegen.zeros_run import TapPart
 from pipeline.core.errors import UserError, VerificationFailed
 from pipeline.core.tools import run_tool
 from pipeline.verify.streams import Integers, pack, unpack, word_bytes
@@ -29,7 +30,7 @@ class Stream:
 
     name: shown to people; signal: `<signal>_tdata`, `_tvalid`, `_tready` are nets or ports of the
     top; bits, signed: of an element; elements: of a word; words: a frame; values: name under
-    which its data are recorded, "" where it is only watched.
+    which its data are recorded, "" where it is only watched; parts: names of parts of its data.
     """
 
     name: str
@@ -39,6 +40,11 @@ class Stream:
     elements: int
     words: int
     values: str = ""
+    parts: tuple[TapPart, ...] = ()
+
+    @property
+    def recorded(self) -> bool:
+        return bool(self.values or self.parts)
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def visibility_text(design: Design) -> str:
     """Verilator configuration that keeps the handshakes, and the recorded data, readable."""
     lines = ["`verilator_config"]
     for stream in design.inner:
-        suffixes = ("tdata", "tvalid", "tready") if stream.values else ("tvalid", "tready")
+        suffixes = ("tdata", "tvalid", "tready") if stream.recorded else ("tvalid", "tready")
         for suffix in suffixes:
             lines.append(f'public_flat_rd -module "{design.top}" -var "{stream.signal}_{suffix}"')
     return "\n".join(lines) + "\n"
@@ -193,8 +199,8 @@ inline void reset(Top& top, int cycles) {{
 
 def _view(top: str, stream: Stream) -> str:
     root = f"top.rootp->{top}__DOT__{stream.signal}"
-    data = f"reinterpret_cast<const uint8_t*>(&{root}_tdata)" if stream.values else "nullptr"
-    captured = "true" if stream.values else "false"
+    data = f"reinterpret_cast<const uint8_t*>(&{root}_tdata)" if stream.recorded else "nullptr"
+    captured = "true" if stream.recorded else "false"
     size = _bytes(stream)
     return f"    {{&{root}_tvalid, &{root}_tready, {data}, {size}, {captured}}},\n"
 
@@ -321,7 +327,7 @@ def _recorded(streams: tuple[Stream, ...], frames: int, scratch: Path) -> dict[s
     values = {}
     for index, stream in enumerate(streams):
         name = "output" if index == len(streams) - 1 else stream.values
-        if not name:
+        if not name and not stream.parts:
             continue
         raw = (scratch / f"{index}.bin").read_bytes()
         words = len(raw) // _bytes(stream)
@@ -329,8 +335,16 @@ def _recorded(streams: tuple[Stream, ...], frames: int, scratch: Path) -> dict[s
             raise VerificationFailed(
                 f"stream {stream.name} carried {words} words, {frames * stream.words} expected"
             )
-        values[name] = unpack(raw, stream.bits, stream.signed, stream.elements).reshape(frames, -1)
+        found = unpack(raw, stream.bits, stream.signed, stream.elements).reshape(frames, -1)
+        if name:
+            values[name] = found
+        values |= {part.boundary: _part(part, found) for part in stream.parts}
     return values
+
+
+def _part(part: TapPart, found: Integers) -> Integers:
+    """(frames, values) of one layer boundary in a stream."""
+    return part.low + (found[:, part.places] if part.places else found)
 
 
 def _steady_interval(finished: list[int]) -> int:

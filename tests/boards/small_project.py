@@ -14,7 +14,7 @@ from pipeline.boards.hls_adapter import adapter
 from pipeline.boards.vivado import HLS_FOLDER, HLS_VERILOG, Target, project
 from pipeline.codegen import shell
 from pipeline.codegen.hls import SCRIPT, TOP
-from pipeline.codegen.rtl import DesignFiles, TopStream
+from pipeline.codegen.rtl import DesignFiles, DesignLayer, TopStream
 from pipeline.core.paths import PROJECT_ROOT
 from tests.boards.behaviour import Behaviour
 
@@ -22,7 +22,7 @@ KERNELS = PROJECT_ROOT / "hw" / "rtl"
 SCRIPTS = PROJECT_ROOT / "hw" / "vivado"
 BOARDS = ("kv260", "pynq_z1", "pynq_z2", "rfsoc2x2", "zcu104")
 NODES = ("StreamFIFO_rtl_0", "DenseMVAU_rtl_0", "LabelSelect_rtl_0")
-FOLDED = [{"layer": "conv0", "cycles": 1024}, {"layer": "conv0", "cycles": 1026}]
+CYCLES = {"conv0": 1026}
 TABLES = {"weights.mem": b"0f\n10\n", "t_0.dat": b"1\n"}
 
 
@@ -58,12 +58,15 @@ endmodule
 def design() -> DesignFiles:
     """What codegen says of that core."""
     stream = TopStream("input", "s_axis", 4, True, 2, 128, "input")
+    nodes = {f"node{i}": name for i, name in enumerate(NODES)}
     return DesignFiles(
         top="accelerator",
         sources=(*(f"{name}.v" for name in NODES), "accelerator.sv"),
         tables={name: len(text.split()) for name, text in TABLES.items()},
         input=stream,
         streams=tuple(replace(stream, name=name, bits=8, elements=1) for name in NODES),
+        nodes=nodes,
+        layers=(DesignLayer("conv0", nodes),),
     )
 
 
@@ -73,7 +76,7 @@ def target(
     """A project's target; `board` may be one of no file."""
     files = shell.shell(design(), core(), 5, KERNELS)
     description = shell.Shell(**json.loads(files[shell.DESCRIPTION]))
-    layers = layer_cells(NODES, FOLDED) if backend == "rtl" else ()
+    layers = layer_cells(design().layers, CYCLES) if backend == "rtl" else ()
     sources = (ADAPTER,) if backend == "hls" else design().sources
     return Target(
         model="small",

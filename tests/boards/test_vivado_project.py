@@ -15,6 +15,7 @@ from pipeline.boards.vivado import (
     tcl_list,
     tcl_word,
 )
+from pipeline.codegen.rtl import DesignLayer
 from pipeline.core.errors import UserError
 from tests.boards import golden
 from tests.boards.small_project import BOARDS, SCRIPTS, TABLES, files_of, target
@@ -120,27 +121,13 @@ def test_a_list_of_words() -> None:
 # --- layers -------------------------------------------------------------------------------------
 
 
-def folded(*layers: str) -> list[dict[str, object]]:
-    return [{"layer": layer, "cycles": 10 * (i + 1)} for i, layer in enumerate(layers)]
-
-
-def test_buffers_belong_to_what_they_feed_and_the_rest_to_the_last() -> None:
-    modules = [
-        "StreamFIFO_rtl_0",
-        "DenseMVAU_rtl_0",
-        "WidthConverter_rtl_0",
-        "Thresholds_rtl_0",
-        "StreamFIFO_rtl_1",
-        "DenseMVAU_rtl_1",
-        "LabelSelect_rtl_0",
-        "StreamFIFO_rtl_2",
-    ]
-    assert layer_cells(modules, folded("a", "a", "b")) == (
-        LayerCells("a", 20, ("node0", "node1", "node2", "node3")),
-        LayerCells("b", 30, ("node4", "node5", "node6", "node7")),
+def test_cells_that_hold_those_of_other_layers_are_no_layer_of_their_own() -> None:
+    layers = (
+        DesignLayer("ends of run", {"node1": "run"}),
+        DesignLayer("a", {"node1/layer0": "run_layer0"}),
+        DesignLayer("b", {"node1/layer1": "run_layer1", "node10": "StreamFIFO_rtl_1"}),
     )
-
-
-def test_nodes_that_the_core_lacks_are_a_bug() -> None:
-    with pytest.raises(ValueError, match="3 folded nodes, but 1 in the core"):
-        layer_cells(["DenseMVAU_rtl_0", "StreamFIFO_rtl_0"], folded("a", "b", "c"))
+    assert layer_cells(layers, {"a": 20}) == (
+        LayerCells("a", 20, ("node1/layer0",)),
+        LayerCells("b", None, ("node1/layer1", "node10")),
+    )

@@ -13,9 +13,9 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from pipeline.codegen import rtl
+from pipeline.codegen.nodes import generate
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.dataflow.folding import build_stream_graph, fold
-from pipeline.dataflow.hdl import generate, stream_names
 from pipeline.stages.codegen import KERNELS, NOTICE, input_stream
 from tests.dataflow.lowered import lowered, model_of, prepare
 
@@ -34,8 +34,7 @@ def generated(kind: str, scratch: Path) -> dict[str, bytes]:
     scratch.mkdir()
     prepare(scratch)
     model, graph = model_of(kind), streams(kind)
-    names = stream_names(graph, [x.accumulator_name for x in model.layers], list(model.boundaries))
-    nodes = list(generate(graph, names))
+    nodes = list(generate(graph, model.layers))
     return rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, NOTICE.read_bytes())
 
 

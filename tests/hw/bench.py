@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.codegen import rtl
+from pipeline.codegen.nodes import NodeHdl, NodeStream
 from pipeline.core.paths import PROJECT_ROOT
-from pipeline.dataflow.hdl import NodeHdl, NodeStream
 from pipeline.dataflow.kernel import Kernel, wrapper_text
 from pipeline.verify.rtlsim import Simulation, Simulator, Stalls, build_simulator, simulate
 from pipeline.verify.rungs import RTL_CACHE, read_design
@@ -79,10 +79,12 @@ def bench(folder: Path, kernel: Kernel, into: Words, out: Words) -> Bench:
         name="kernel_node",
         in_bits=into.padded,
         out_bits=out.padded,
-        kernel=kernel.module,
-        source=wrapper_text("kernel_node", kernel, into.padded, out.padded),
+        in_elements=into.elements,
+        kernels=(kernel.module,),
+        sources={"kernel_node.v": wrapper_text("kernel_node", kernel, into.padded, out.padded)},
         tables=kernel.tables,
         output=NodeStream(out.bits, out.signed, out.elements, out.words, "output"),
+        cells={"kernel": {"": "kernel_node"}},
     )
     entering = rtl.TopStream(
         "input", "s_axis", into.bits, into.signed, into.elements, into.words, "input"

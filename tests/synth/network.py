@@ -5,10 +5,10 @@ import random
 from pathlib import Path
 
 from pipeline.codegen import rtl
+from pipeline.codegen.nodes import NodeHdl, NodeStream
 from pipeline.codegen.rtl import TopStream
 from pipeline.codegen.shell import shell
 from pipeline.core.paths import PROJECT_ROOT
-from pipeline.dataflow.hdl import NodeHdl, NodeStream
 from pipeline.dataflow.kernel import Kernel, wrapper_text
 
 KERNELS = PROJECT_ROOT / "hw" / "rtl"
@@ -17,7 +17,8 @@ INPUTS, HIDDEN, CLASSES, BITS, ACCUMULATOR = 8, 8, 4, 4, 12
 
 def fifo(number: int, bits: int) -> NodeHdl:
     kernel = Kernel("stream_fifo", {"Bits": bits, "Depth": 4}, {})
-    return node(f"StreamFIFO_rtl_{number}", kernel, (bits, bits), bits)
+    layer = f"dense{min(number, 1)}"
+    return node(f"StreamFIFO_rtl_{number}", kernel, (bits, bits), bits, layer)
 
 
 def unit(number: int, width: int, height: int, in_bits: int, seed: int) -> NodeHdl:
@@ -37,13 +38,21 @@ def unit(number: int, width: int, height: int, in_bits: int, seed: int) -> NodeH
         "WeightFile": table,
     }
     kernel = Kernel("matrix_vector_unit", parameters, {table: "\n".join(words) + "\n"})
-    return node(name, kernel, (2 * in_bits, 2 * ACCUMULATOR), ACCUMULATOR)
+    widths = 2 * in_bits, 2 * ACCUMULATOR
+    return node(name, kernel, widths, ACCUMULATOR, f"dense{number}")
 
 
-def node(name: str, kernel: Kernel, widths: tuple[int, int], bits: int) -> NodeHdl:
-    source = wrapper_text(name, kernel, *widths)
-    stream = NodeStream(bits, True, widths[1] // bits, 4, "")
-    return NodeHdl(name, *widths, kernel.module, source, kernel.tables, stream)
+def node(name: str, kernel: Kernel, widths: tuple[int, int], bits: int, layer: str) -> NodeHdl:
+    return NodeHdl(
+        name,
+        *widths,
+        in_elements=2,
+        kernels=(kernel.module,),
+        sources={f"{name}.v": wrapper_text(name, kernel, *widths)},
+        tables=kernel.tables,
+        output=NodeStream(bits, True, widths[1] // bits, 4, ""),
+        cells={layer: {"": name}},
+    )
 
 
 def nodes(seeds: tuple[int, int]) -> list[NodeHdl]:
@@ -55,7 +64,7 @@ def nodes(seeds: tuple[int, int]) -> list[NodeHdl]:
         fifo(1, 2 * ACCUMULATOR),
         unit(1, HIDDEN, CLASSES, ACCUMULATOR, seeds[1]),
         fifo(2, 2 * ACCUMULATOR),
-        node("LabelSelect_rtl_0", label, (2 * ACCUMULATOR, 8), 8),
+        node("LabelSelect_rtl_0", label, (2 * ACCUMULATOR, 8), 8, "dense1"),
         fifo(3, 8),
     ]
 
