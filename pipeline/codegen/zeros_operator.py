@@ -20,7 +20,7 @@ from pipeline.dataflow import finn_shim  # noqa: F401  (before FINN's operators)
 from pipeline.dataflow.integer_model import Codes
 from pipeline.dataflow.kernel import OwnKernel
 from pipeline.dataflow.zeros.insertion import LATENCY_IS_FREE, layers_of
-from pipeline.dataflow.zeros.run import Pace, Run, planned
+from pipeline.dataflow.zeros.run import Arrival, Pace, Planner, Run
 
 from finn.custom_op.fpgadataflow.rtl import register_custom_op as register_rtl  # isort: skip
 
@@ -30,7 +30,7 @@ class ZeroSkipping_rtl(OwnKernel):  # noqa: N801
     """Convolutions and dense layers without their zeros (`pipeline/dataflow/zeros`).
 
     body: the nodes in whose place it stands; layers, boundaries: the integer model's names, a pair
-    for each layer; spacing, cycles, latency: its pace.
+    for each layer; group, spacing, cycles, latency: its pace.
     """
 
     def get_nodeattr_types(self) -> dict[str, Any]:
@@ -40,6 +40,7 @@ class ZeroSkipping_rtl(OwnKernel):  # noqa: N801
                 "body": ("g", True, None),
                 "layers": ("strings", True, []),
                 "boundaries": ("strings", True, []),
+                "group": ("i", True, 1),
                 "spacing": ("i", True, 1),
                 "cycles": ("ints", False, []),
                 "latency": ("i", False, LATENCY_IS_FREE),
@@ -62,11 +63,15 @@ class ZeroSkipping_rtl(OwnKernel):  # noqa: N801
         layers = layers_of(body, list(names))
         latency = self.get_nodeattr("latency")
         pace = Pace(
+            self.get_nodeattr("group"),
             self.get_nodeattr("spacing"),
             tuple(self.get_nodeattr("cycles")),
             None if latency == LATENCY_IS_FREE else latency,
         )
-        return planned(layers, Codes(int(datatype.min()), int(datatype.max())), positions, pace)
+        entering = Codes(int(datatype.min()), int(datatype.max()))
+        return Planner(tuple(layers), entering, Arrival(positions, pace.group, pace.spacing)).run(
+            pace
+        )
 
     # --- what FINN asks -------------------------------------------------------------------------
 
@@ -86,7 +91,9 @@ class ZeroSkipping_rtl(OwnKernel):  # noqa: N801
         return _shape(self.get_nodeattr("body").output[0])
 
     def get_folded_input_shape(self, ind: int = 0) -> tuple[int, ...]:
-        return (*self.get_normal_input_shape()[:-1], 1, self.get_normal_input_shape()[-1])
+        frames, positions, width, channels = self.get_normal_input_shape()
+        group = self.get_nodeattr("group")
+        return (frames, positions // group, width, channels * group)
 
     def get_folded_output_shape(self, ind: int = 0) -> tuple[int, ...]:
         """A position a beat after a convolution, else a value a beat."""
@@ -101,7 +108,8 @@ class ZeroSkipping_rtl(OwnKernel):  # noqa: N801
         return self.get_output_datatype().bitwidth() * self.get_folded_output_shape()[-1]
 
     def get_exp_cycles(self) -> int:
-        return int(self.get_normal_input_shape()[1]) * self.get_nodeattr("spacing")
+        beats = self.get_normal_input_shape()[1] // self.get_nodeattr("group")
+        return int(beats * self.get_nodeattr("spacing"))
 
     def infer_node_datatype(self, model: ModelWrapper) -> None:
         model.set_tensor_datatype(self.onnx_node.output[0], self.get_output_datatype())

@@ -160,10 +160,31 @@ class Hardware(Section):
     board: str = Field("pynq_z2", description="a file of hw/boards, without .toml (BOARD=)")
     clock_mhz: float = Field(100.0, gt=0, le=1000, description="clock of the accelerator, in MHz")
     target_fps: int = Field(8000, ge=1, description="frames per second that `fold` aims at")
+    engine: Literal["dense", "zero_skipping", "auto"] = Field(
+        "dense",
+        description="dense: folded for target_fps; zero_skipping: weights in logic, zeros cost "
+        "nothing; auto: for each layer what takes less of the board",
+    )
+    samples_per_clock: float = Field(
+        1.0, description="rate of the zero-skipping engine: 0.25, 0.5, 1 or 2 samples a cycle"
+    )
+    latency: int = Field(
+        0,
+        ge=0,
+        description="most cycles from a frame's first sample to its label with the zero-skipping "
+        "engine, as far as faster layers can bring it there; 0: whatever is cheapest",
+    )
     backend: Literal["rtl", "hls", "finn"] = Field(
         "rtl",
         description="sources for Vivado: our RTL, a Vitis HLS project of our C++, or a FINN build",
     )
+
+    @field_validator("samples_per_clock")
+    @classmethod
+    def _is_known(cls, value: float) -> float:
+        if value not in (0.25, 0.5, 1, 2):
+            raise ValueError("must be 0.25, 0.5, 1 or 2")
+        return value
 
 
 class Verify(Section):

@@ -18,6 +18,7 @@ from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNode
 
 from pipeline.core.errors import UserError
 from pipeline.dataflow.lowering import RTL_DOMAIN, LoweringError, UseOwnKernels, grouped
+from pipeline.dataflow.operators import ZERO_SKIPPING
 
 from finn.transformation.fpgadataflow.insert_dwc import InsertDWC  # isort: skip
 from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO  # isort: skip
@@ -28,6 +29,9 @@ Operator = Any
 FIFO_DEPTH = 32
 """Words between two operators.  Windows and folded units deliver in bursts; with two words the
 stalls add up to half as many cycles again, with this many the interval is the slowest layer's."""
+
+SHALLOW = 2
+"""Words beside a run of the zero-skipping engine, which has room for its frames itself."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +169,10 @@ def _fold_around(operators: dict[str, Operator], simd: int, cycles: int) -> None
 def build_stream_graph(graph: ModelWrapper, depth: int = FIFO_DEPTH) -> ModelWrapper:
     """The folded graph with width converters and FIFOs, every node with our RTL back end."""
     for node in graph.graph.node:
+        own = SHALLOW if node.op_type == ZERO_SKIPPING else depth
         operator = getCustomOp(node)
-        operator.set_nodeattr("outFIFODepths", [depth])
-        operator.set_nodeattr("inFIFODepths", [depth] * len(node.input))
+        operator.set_nodeattr("outFIFODepths", [own])
+        operator.set_nodeattr("inFIFODepths", [own] * len(node.input))
     for step in (
         UseOwnKernels(),
         InsertDWC(),

@@ -6,22 +6,34 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from qonnx.core.modelwrapper import ModelWrapper
 
 from pipeline.boards.board import BOARDS, load_board
+from pipeline.codegen import zeros_operator  # noqa: F401  (FINN knows it then)
 from pipeline.core.cli import run_alone
-from pipeline.core.config import Config
-from pipeline.core.progress import say
+from pipeline.core.config import Config, Hardware
+from pipeline.core.errors import UserError
+from pipeline.core.progress import busy, say
 from pipeline.core.stage import Stage, StageContext
 from pipeline.core.tables import print_table
 from pipeline.core.tools import prepare_finn
 from pipeline.dataflow import folding, integer_model
+from pipeline.dataflow.integer_model import IntegerModel
+from pipeline.dataflow.lowering import UseOwnKernels
+from pipeline.dataflow.zeros import pacing
+from pipeline.dataflow.zeros.insertion import in_one_node
+from pipeline.dataflow.zeros.network import PlanError
+from pipeline.dataflow.zeros.run import Arrival, Planner, Run, paced
 from pipeline.stages import freeze, lower
 
 STREAM_GRAPH = "streams.onnx"
 REPORT = "report.json"
+DENSE = "dense"
+REMEDY = 'another rate, or hardware.engine = "dense"'
 
 
 def run(context: StageContext) -> None:
@@ -33,10 +45,8 @@ def run(context: StageContext) -> None:
     cycles = folding.target_cycles(hardware.clock_mhz, hardware.target_fps)
     graph = folding.fold(graph, cycles, model.channels)
     nodes = folding.report(graph, [layer.name for layer in model.layers])
-    streams = folding.build_stream_graph(graph)
-    streams.save(str(context.out / STREAM_GRAPH))
     slowest = max(nodes, key=lambda n: n.cycles)
-    report = {
+    report: dict[str, Any] = {
         "stage": "fold",
         "model": context.model_dir.name,
         "board": board.key,
@@ -44,26 +54,62 @@ def run(context: StageContext) -> None:
         "clock_mhz": hardware.clock_mhz,
         "target_fps": hardware.target_fps,
         "target_cycles": cycles,
+        "engine": hardware.engine,
         "predicted_interval": slowest.cycles,
         "limiting_layer": slowest.layer,
         "nodes": [asdict(n) for n in nodes],
     }
+    if hardware.engine != DENSE:
+        found = _zero_skipping(model, hardware)
+        graph = in_one_node(graph.transform(UseOwnKernels()), 0, model.layers, found.pace)
+        report |= _run_report(found)
+    folding.build_stream_graph(graph).save(str(context.out / STREAM_GRAPH))
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
 
 
+def _zero_skipping(model: IntegerModel, hardware: Hardware) -> Run:
+    """All layers in one run."""
+    rate = Fraction(hardware.samples_per_clock)
+    arrival = Arrival(model.positions, max(1, rate.numerator), rate.denominator)
+    try:
+        paced(model.layers, arrival)
+    except PlanError as error:
+        raise UserError(str(error), "hardware.samples_per_clock", REMEDY) from error
+    with busy("planning the zero-skipping engine"):
+        planner = Planner(model.layers, model.input, arrival)
+        return pacing.in_time(planner, hardware.latency or pacing.ANY)
+
+
+def _run_report(run: Run) -> dict[str, Any]:
+    return {
+        "predicted_interval": run.interval,
+        "predicted_latency": pacing.latency(run),
+        "run": [asdict(row) for row in pacing.rows(run)],
+    }
+
+
 def cycles(folder: Path) -> dict[str, int]:
     """Of every layer for a frame, as the folding in `folder` predicts them."""
-    nodes = json.loads((folder / REPORT).read_text())["nodes"]
+    report = json.loads((folder / REPORT).read_text())
     found: dict[str, int] = {}
-    for node in nodes:
+    for node in report["nodes"]:
         found[node["layer"]] = max(node["cycles"], found.get(node["layer"], 0))
-    return found
+    return found | {row["layer"]: row["frame_cycles"] for row in report.get("run", [])}
 
 
 def show(folder: Path) -> None:
     """Prints the folding of earlier outputs."""
     report = json.loads((folder / REPORT).read_text())
+    interval, clock = report["predicted_interval"], report["clock_mhz"]
+    rate = f"{clock * 1e6 / interval:,.0f} frames/s if the clock is {clock:g} MHz"
+    if report["engine"] != DENSE:
+        _show_run(report)
+        say(
+            f"predicted interval {interval} cycles, latency {report['predicted_latency']} cycles "
+            f"from a frame's first sample to its last logit: {rate}"
+        )
+        return
     rows = [
         (
             n["layer"],
@@ -75,11 +121,25 @@ def show(folder: Path) -> None:
         for n in report["nodes"]
     ]
     print_table("folding", ("layer", "operator", "PE", "SIMD", "cycles / frame"), rows)
-    interval, clock = report["predicted_interval"], report["clock_mhz"]
-    say(
-        f"predicted interval {interval} cycles, set by {report['limiting_layer']}: "
-        f"{clock * 1e6 / interval:,.0f} frames/s if the clock is {clock:g} MHz"
-    )
+    say(f"predicted interval {interval} cycles, set by {report['limiting_layer']}: {rate}")
+
+
+def _show_run(report: Mapping[str, Any]) -> None:
+    columns = {
+        "layer": "layer",
+        "weights": "weights",
+        "nonzeros": "not zero",
+        "cycles": "cycles / position",
+        "digit_bits": "bits a cycle",
+        "phases": "outputs a sum",
+        "lut": "LUT of sums",
+        "multipliers": "multipliers",
+        "lines": "by a line",
+        "compared": "compared",
+        "padded": "idle slots",
+    }
+    rows = [tuple("" if row[k] is None else row[k] for k in columns) for row in report["run"]]
+    print_table("zero-skipping engine", tuple(columns.values()), rows)
 
 
 def sources(_: Config) -> Mapping[str, Path]:
@@ -88,7 +148,7 @@ def sources(_: Config) -> Mapping[str, Path]:
 
 STAGE = Stage(
     name="fold",
-    summary="choose PE and SIMD of every layer for the target frame rate",
+    summary="choose each layer's engine and parallelism for the rate that is asked for",
     sections=("hardware",),
     needs=("freeze", "lower"),
     outputs=(STREAM_GRAPH, REPORT),

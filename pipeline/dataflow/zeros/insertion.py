@@ -69,13 +69,14 @@ def _constants(body: ModelWrapper, node: NodeProto) -> NDArray[np.int64]:
 
 
 def in_one_node(
-    graph: ModelWrapper, first: int, last: int, names: Sequence[tuple[str, str]], pace: Pace
+    graph: ModelWrapper, first: int, layers: Sequence[Layer], pace: Pace
 ) -> ModelWrapper:
-    """The graph, of which the layers `first` .. `last` - 1 have become one node.
+    """The graph, of which these layers, from number `first` on, have become one node.
 
-    graph: a chain with our back ends; names: of these layers and their boundaries.
+    graph: a chain with our back ends, a group of nodes for each layer up to the last of these.
     """
-    nodes = [node for group in grouped(graph)[first:last] for node in group]
+    groups = grouped(graph)[first : first + len(layers)]
+    nodes = [node for group in groups for node in group]
     body = _body(graph, nodes)
     node = helper.make_node(
         ZERO_SKIPPING,
@@ -84,8 +85,9 @@ def in_one_node(
         domain=RTL_DOMAIN,
         backend="fpgadataflow",
         body=body,
-        layers=[name for name, _ in names],
-        boundaries=[boundary for _, boundary in names],
+        layers=[layer.name for layer in layers],
+        boundaries=[layer.boundary for layer in layers],
+        group=pace.group,
         spacing=pace.spacing,
         cycles=list(pace.cycles),
         latency=pace.latency or LATENCY_IS_FREE,

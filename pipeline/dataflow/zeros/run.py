@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.dataflow.integer_model import Codes, Layer
 from pipeline.dataflow.zeros.convolution import Convolution, convolution
 from pipeline.dataflow.zeros.dense import Schedule
 from pipeline.dataflow.zeros.dense_planning import plan
+from pipeline.dataflow.zeros.grouping import grouped
 from pipeline.dataflow.zeros.network import PlanError
 
 
@@ -16,11 +17,13 @@ from pipeline.dataflow.zeros.network import PlanError
 class Pace:
     """How fast a run works.
 
-    spacing: cycles between the positions that enter it; cycles: that each convolution takes for
-    a position, at most the spacing that it then has; latency: most cycles from the dense layers'
-    last position to their last value, None: as long as the next frame leaves.
+    group: positions in a beat of its input; spacing: cycles between beats; cycles: that each
+    convolution takes for what arrives at once, at most as many as there then are; latency: most
+    cycles from the dense layers' last position to their last value, None: as long as the next
+    frame leaves.
     """
 
+    group: int
     spacing: int
     cycles: tuple[int, ...]
     latency: int | None = None
@@ -49,7 +52,7 @@ class Run:
     @property
     def interval(self) -> int:
         """Cycles between frames."""
-        return self.positions * self.pace.spacing
+        return self.positions // self.pace.group * self.pace.spacing
 
 
 def convolutions_of(layers: Sequence[Layer], positions: int) -> int:
@@ -68,40 +71,86 @@ def positions_after(layer: Layer, positions: int) -> int:
     return (positions + 2 * layer.padding - layer.weights.shape[1] + 1) // layer.pool
 
 
-def spacing_after(layer: Layer, spacing: int, cycles: int) -> int:
-    """Least cycles between the positions that leave a convolution.
+@dataclass(frozen=True)
+class Arrival:
+    """What a convolution reads: `positions` a frame, `group` at once, so many at least every
+    `spacing` cycles."""
 
-    The positions that its padding adds behind a frame are only as far apart as it needs.
+    positions: int
+    group: int
+    spacing: int
+
+    def after(self, layer: Layer, cycles: int) -> Arrival:
+        """What the next one reads, if this one takes `cycles` for what arrives at once.
+
+        What its padding adds behind a frame is only as far apart as it needs.
+        """
+        own = grouped(layer, self.positions, self.group)
+        added = min(own.flush, own.pool)
+        spacing = (own.pool - added) * self.spacing + added * cycles
+        return Arrival(positions_after(layer, self.positions), self.group // own.merged, spacing)
+
+
+def paced(layers: Sequence[Layer], arrival: Arrival) -> Pace:
+    """Every convolution takes all the time there is.  Raises PlanError where groups do not fit."""
+    cycles, arrive = [], arrival
+    for layer in layers[: convolutions_of(layers, arrival.positions)]:
+        cycles.append(arrive.spacing)
+        arrive = arrive.after(layer, arrive.spacing)
+    return Pace(arrival.group, arrival.spacing, tuple(cycles))
+
+
+@dataclass
+class Planner:
+    """Plans a run at one pace or many; what these have in common is planned once.
+
+    arrival: what the first layer reads, codes of the type `entering`.
     """
-    added = min(layer.padding, layer.pool)
-    return (layer.pool - added) * spacing + added * cycles
 
+    layers: tuple[Layer, ...]
+    entering: Codes
+    arrival: Arrival
+    _convolutions: dict[tuple[int, Arrival, int], Convolution] = field(default_factory=dict)
+    _engines: dict[tuple[int, int | None], Schedule] = field(default_factory=dict)
 
-def paced(layers: Sequence[Layer], positions: int, spacing: int) -> Pace:
-    """Every convolution takes all the time there is."""
-    cycles, arrive = [], spacing
-    for layer in layers[: convolutions_of(layers, positions)]:
-        cycles.append(arrive)
-        arrive = spacing_after(layer, arrive, arrive)
-    return Pace(spacing, tuple(cycles))
+    def run(self, pace: Pace) -> Run:
+        """Raises PlanError where a convolution is slower than its input or groups do not fit,
+        UserError where no engine for the dense layers is in time."""
+        found, codes, arrive = [], self.entering, self.arrival
+        for index, cycles in enumerate(pace.cycles):
+            found.append(self._convolution(index, codes, arrive, cycles))
+            codes = self.layers[index].output
+            arrive = arrive.after(self.layers[index], cycles)
+        if arrive.group > 1:
+            raise PlanError(f"layer {found[-1].name} gives {arrive.group} positions at once")
+        schedule = None
+        if len(found) < len(self.layers):
+            schedule = self._engine(len(found), codes, arrive.spacing, pace.latency)
+        return Run(
+            layers=self.layers,
+            entering=self.entering,
+            positions=self.arrival.positions,
+            channels=self.layers[0].weights.shape[2],
+            pace=pace,
+            convolutions=tuple(found),
+            schedule=schedule,
+        )
 
+    def _convolution(self, index: int, codes: Codes, arrive: Arrival, cycles: int) -> Convolution:
+        layer = self.layers[index]
+        if cycles > arrive.spacing:
+            raise PlanError(
+                f"layer {layer.name}: {cycles} cycles, but {arrive.spacing} between positions"
+            )
+        key = index, arrive, cycles
+        if key not in self._convolutions:
+            found = convolution(layer, codes, arrive.positions, cycles, arrive.group)
+            self._convolutions[key] = found
+        return self._convolutions[key]
 
-def planned(layers: Sequence[Layer], entering: Codes, positions: int, pace: Pace) -> Run:
-    """The plan of a run whose input is `positions` of these codes.
-
-    Raises PlanError where a convolution is slower than its input, UserError where no engine for
-    the dense layers is in time.
-    """
-    channels = layers[0].weights.shape[2]
-    found, codes, arrive, left = [], entering, pace.spacing, positions
-    count = convolutions_of(layers, positions)
-    for layer, cycles in zip(layers[:count], pace.cycles, strict=True):
-        if cycles > arrive:
-            raise PlanError(f"layer {layer.name}: {cycles} cycles, but {arrive} between positions")
-        found.append(convolution(layer, codes, left, cycles))
-        arrive, left = spacing_after(layer, arrive, cycles), positions_after(layer, left)
-        codes = layer.output
-    schedule = None
-    if count < len(layers):
-        schedule, _ = plan(layers[count:], codes, arrive, latency=pace.latency)
-    return Run(tuple(layers), entering, positions, channels, pace, tuple(found), schedule)
+    def _engine(self, first: int, codes: Codes, spacing: int, latency: int | None) -> Schedule:
+        key = spacing, latency
+        if key not in self._engines:
+            found, _ = plan(self.layers[first:], codes, spacing, latency=latency)
+            self._engines[key] = found
+        return self._engines[key]
