@@ -129,7 +129,7 @@ module serial_window #(
     for (int unsigned k = 0; k < Kernel; k++)
       x[(Kernel-1-k)*Word +: Word] <= inside_q[k] ? shown[k] : {Channels{pad}};
     first_o <= digit_q == '0;
-    last_o  <= active_q && last_digit;
+    last_o  <= rst_n && active_q && last_digit;
     valid_o <= active_q && valid_q;
     phase_o <= phase_q;
   end
