@@ -5,11 +5,12 @@ A cell that is not known here is an error, never a zero.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
-from pipeline.synth.netlist import CONSTANT, Cell, Net
+from pipeline.synth import sites
+from pipeline.synth.netlist import Cell
 
 LOGIC = {**{f"LUT{n}": 1 for n in range(1, 7)}, "LUT6_2": 1, "INV": 1, "CCU2C": 2}
 """LUT sites of logic.  LUT6_2 is one site with two outputs.  An inverter that Yosys leaves takes
@@ -35,14 +36,15 @@ CARRY = {"CARRY4", "CARRY8", "CCU2C"}
 MUX = {"MUXF7", "MUXF8", "MUXF9", "PFUMX", "L6MUX21"}
 LATCHES = {"LDCE", "LDPE"}
 FREE = CARRY | MUX | {"BUFG", "VCC", "GND", "VLO", "VHI"}
-NETS_OF_A_PAIR, NEIGHBOURS = 5, 32
 
 
 @dataclass(frozen=True)
 class Usage:
-    """lut: sites, which are those of logic, lutram and srl; bram36: blocks of 36 kbit, or halves;
-    packed: an estimate of what is left of `lut` where two small LUTs with common inputs share a
-    site, as Xilinx devices can, and Yosys never has them do."""
+    """lut: sites, which are those of logic, lutram and srl; bram36: blocks of 36 kbit, or halves.
+
+    shared: how many more `lut` were if every LUT had a site for itself; packed: an estimate of what
+    `lut` were if all LUTs shared that could (`sites`).
+    """
 
     lut: int = 0
     logic: int = 0
@@ -51,6 +53,7 @@ class Usage:
     ff: int = 0
     dsp: int = 0
     bram36: float = 0.0
+    shared: int = 0
     packed: int = 0
 
     def __add__(self, other: Usage) -> Usage:
@@ -66,7 +69,9 @@ def usage(cells: Iterable[Cell], boxes: Mapping[str, str]) -> Usage:
     own = [cell for cell in cells if cell.kind not in boxes]
     kinds = Counter(cell.kind for cell in own)
     _require_known(kinds)
-    logic, lutram, srl = (_weighed(kinds, table) for table in (LOGIC, LUTRAM, SRL))
+    cells_of_logic, lutram, srl = (_weighed(kinds, table) for table in (LOGIC, LUTRAM, SRL))
+    together = sites.shared(own)
+    logic = cells_of_logic + sites.passed(own) - together.nested
     lut = logic + lutram + srl
     return Usage(
         lut=lut,
@@ -76,12 +81,13 @@ def usage(cells: Iterable[Cell], boxes: Mapping[str, str]) -> Usage:
         ff=sum(kinds[kind] for kind in FF),
         dsp=sum(kinds[kind] for kind in DSP),
         bram36=float(sum(kinds[kind] * weight for kind, weight in BRAM36.items())),
-        packed=lut - pairs(own),
+        shared=together.nested,
+        packed=lut - together.common,
     )
 
 
 def _weighed(kinds: Counter[str], table: Mapping[str, int]) -> int:
-    return sum(kinds[kind] * sites for kind, sites in table.items())
+    return sum(kinds[kind] * count for kind, count in table.items())
 
 
 def _require_known(kinds: Counter[str]) -> None:
@@ -90,42 +96,3 @@ def _require_known(kinds: Counter[str]) -> None:
     unknown = sorted(kinds.keys() - known)
     if latches or unknown:
         raise UnknownCellError(f"cells whose cost is not known: {', '.join(latches + unknown)}")
-
-
-# --- two LUTs in one site -----------------------------------------------------------------------
-
-
-def pairs(cells: Iterable[Cell]) -> int:
-    """How many LUTs find another to share a site with: one that has a common input, both together
-    of five at most.  Greedy, those of most inputs first, each with the most alike; so an estimate.
-    """
-    inputs = [nets for cell in cells if (nets := lut_inputs(cell))]
-    users = defaultdict[Net, list[int]](list)
-    for index, nets in enumerate(inputs):
-        for net in nets:
-            users[net].append(index)
-    taken, found = [False] * len(inputs), 0
-    for index in sorted(range(len(inputs)), key=lambda i: -len(inputs[i])):
-        if taken[index]:
-            continue
-        taken[index] = True
-        near = {other for other in _neighbours(inputs[index], users) if not taken[other]}
-        fitting = [x for x in near if len(inputs[index] | inputs[x]) <= NETS_OF_A_PAIR]
-        if fitting:
-            taken[max(fitting, key=lambda x: (len(inputs[index] & inputs[x]), -x))] = True
-            found += 1
-    return found
-
-
-def _neighbours(nets: frozenset[Net], users: Mapping[Net, list[int]]) -> Iterator[int]:
-    """LUTs with a common input; of inputs that go everywhere only a few."""
-    for net in nets:
-        yield from users[net][:NEIGHBOURS]
-
-
-def lut_inputs(cell: Cell) -> frozenset[Net]:
-    """Of a Xilinx LUT that may share its site; empty for every other cell."""
-    if cell.kind not in ("LUT1", "LUT2", "LUT3", "LUT4", "LUT5") or "O" not in cell.pins:
-        return frozenset()
-    nets = {net for port, nets in cell.pins.items() if port != "O" for net in nets}
-    return frozenset(nets - {CONSTANT})

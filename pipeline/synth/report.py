@@ -118,12 +118,7 @@ def notes(report: Mapping[str, Any]) -> list[str]:
     """What is counted and what not; last of all what does not fit."""
     total, budget = report["total"], report["budget"]
     texts = [
-        "LUT: sites, one a LUT; Yosys puts no two into one"
-        + (
-            f" (an estimate, where small LUTs with common inputs share a site: {total['packed']:,})"
-            if total["packed"] < total["lut"]
-            else ""
-        ),
+        _what_is_counted(total),
         "before placement: levels are counted, and no clock follows from them",
     ]
     for unit in report["exceeded"]:
@@ -132,3 +127,14 @@ def notes(report: Mapping[str, Any]) -> list[str]:
             f"{UNITS[unit]}" + (f" ({share:g} %)" if (share := report["percent"][unit]) else "")
         )
     return texts
+
+
+def _what_is_counted(total: Mapping[str, Any]) -> str:
+    if not total["shared"]:
+        return "LUT: sites, one a LUT"
+    alone = total["lut"] + total["shared"]
+    return (
+        "LUT: sites; two LUTs share one where one has no input of its own "
+        f"(each in its own site: {alone:,}; an estimate, if all shared that could: "
+        f"{total['packed']:,})"
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.synth.cells import UnknownCellError, Usage, pairs, usage
+from pipeline.synth.cells import UnknownCellError, Usage, usage
 from pipeline.synth.families import ECP5, XC7, XCUP, Family, family_of
 from pipeline.synth.netlist import Cell
 from pipeline.synth.report import Row
@@ -128,18 +128,3 @@ def test_a_part_of_another_maker() -> None:
 def test_a_cell_of_unknown_cost_is_an_error(kind: str) -> None:
     with pytest.raises(UnknownCellError, match=kind):
         usage([Cell(kind, {}, {})], {})
-
-
-def lut(*nets: int) -> Cell:
-    return Cell(
-        f"LUT{len(nets)}", {}, {f"I{i}": (net,) for i, net in enumerate(nets)} | {"O": (99,)}
-    )
-
-
-def test_luts_that_could_share_a_site() -> None:
-    assert pairs([lut(1, 2, 3), lut(3, 4, 5)]) == 1  # five inputs together
-    assert pairs([lut(1, 2, 3), lut(3, 4, 5, 6)]) == 0  # six
-    assert pairs([lut(1, 2), lut(3, 4)]) == 0  # nothing in common
-    assert pairs([lut(1, 2, 3, 4, 5, 6), lut(1, 2)]) == 0  # one takes all of its site
-    assert pairs([lut(1, 2), lut(1, 2), lut(1, 2)]) == 1  # two to a site
-    assert pairs([Cell("LUT4", {}, {"A": (1,), "Z": (2,)})] * 2) == 0  # of an ECP5

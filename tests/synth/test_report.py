@@ -11,7 +11,9 @@ from pipeline.synth.depth import Path
 from pipeline.synth.report import Row, against, entry, notes, summed
 
 BOARD = replace(load_board("pynq_z2"), lut=1000, ff=2000, dsp=10, bram36=4)
-USED = Usage(lut=1001, logic=990, lutram=8, srl=3, ff=2000, dsp=10, bram36=4.5, packed=900)
+USED = Usage(
+    lut=1001, logic=990, lutram=8, srl=3, ff=2000, dsp=10, bram36=4.5, shared=70, packed=900
+)
 PATH = Path(2, 1, 0, 4, 0, ("conv0", "a[1]"), ("conv1", "b"))
 
 
@@ -44,8 +46,8 @@ def test_what_exceeds_the_budget_is_said() -> None:
     said = notes(found)
     assert "DOES NOT FIT PYNQ-Z2: 1,001 of 1,000 LUT (100.1 %)" in said
     assert "DOES NOT FIT PYNQ-Z2: 4.5 of 4 BRAM36 (112.5 %)" in said
-    assert "an estimate" in said[0]
-    assert "900" in said[0]
+    assert "each in its own site: 1,071; an estimate, if all shared that could: 900" in said[0]
+    assert notes(made(replace(USED, shared=0)))[0] == "LUT: sites, one a LUT"
 
 
 def test_what_fits_to_the_last_is_not() -> None:
@@ -83,6 +85,7 @@ def test_an_entry_has_what_the_design_asks_for() -> None:
         "ff": 2000,
         "dsp": 10,
         "bram36": 4.5,
+        "shared": 70,
         "packed": 900,
         "cycles": 128,
         "depth": {
