@@ -68,6 +68,6 @@ module position_pool #(
       end
       valid_o <= emit && last_slot;
     end
-    if (emit) codes_o[slot_i*Word +: Word] <= best;
+    if (emit) codes_o <= (Slots*Word)'({best, codes_o} >> Word);
   end
 endmodule

@@ -23,14 +23,25 @@ module row_serializer #(
 );
   localparam int unsigned DigitBits = (Digits > 1) ? $clog2(Digits) : 1;
 
-  logic [Lanes*Bits-1:0] queue_q[Digits];
-  logic [DigitBits-1:0]  digit_q;
-  logic                  valid_q;
-  logic [SlotBits-1:0]   slot_q;
+  logic [Rows*Bits-1:0] rows_q;
+  logic [DigitBits-1:0] digit_q;
+  logic                 valid_q;
+  logic [SlotBits-1:0]  slot_q;
 
-  assign lanes_o = queue_q[0];
   assign valid_o = valid_q;
   assign slot_o  = slot_q;
+
+  for (genvar j = 0; j < Lanes; j++) begin : g_lane
+    logic [Bits-1:0] own[Digits];
+    for (genvar d = 0; d < Digits; d++) begin : g_row
+      if (j * Digits + d < Rows) begin : g_there
+        assign own[d] = rows_q[(j*Digits+d)*Bits +: Bits];
+      end else begin : g_none
+        assign own[d] = '0;
+      end
+    end
+    assign lanes_o[j*Bits +: Bits] = own[digit_q];
+  end
 
   always_ff @(posedge clk) begin
     if (!rst_n) valid_q <= 1'b0;
@@ -38,15 +49,6 @@ module row_serializer #(
     else if (digit_q == DigitBits'(Digits - 1)) valid_q <= 1'b0;
     digit_q <= take_i ? '0 : digit_q + 1'b1;
     slot_q  <= take_i ? SlotBits'(32'(phase_i) * Digits) : slot_q + 1'b1;
-    for (int unsigned d = 0; d < Digits; d++) begin
-      if (!take_i) begin
-        queue_q[d] <= queue_q[(d + 1) % Digits];
-      end else begin
-        queue_q[d] <= '0;
-        for (int unsigned j = 0; j < Lanes; j++)
-          if (j * Digits + d < Rows)
-            queue_q[d][j*Bits +: Bits] <= rows_i[(j*Digits+d)*Bits +: Bits];
-      end
-    end
+    if (take_i) rows_q <= rows_i;
   end
 endmodule

@@ -68,11 +68,15 @@ module serial_window #(
     end
   end
 
-  // --- data: digits of a tap circulate, and move on to the next tap in the last phase -----------
+  // --- data: the newest position stands still, its digits pass through the other taps in the last
+  // --- phase, and in the phases before are read where they are
 
-  word_t             newest_q[Digits];  // the digit that is shown is number 0
-  word_t             shown[Kernel];     // of every tap, the newest first
-  logic [Kernel-1:0] filled_q, frame_q, inside_q;
+  logic [Channels*Bits-1:0] newest_q;
+  word_t                    newest[Digits];  // its digits
+  word_t                    shown[Kernel];   // of every tap, the newest first
+  logic                     moves;
+  digit_t                   oldest;          // where a tap's digit of this cycle is
+  logic [Kernel-1:0]        filled_q, frame_q, inside_q;
 
   function automatic word_t digit_of(input logic [Channels*Bits-1:0] data, input int unsigned d);
     // digit d of every code, 0 the most significant; the first may be shorter than the others
@@ -83,22 +87,21 @@ module serial_window #(
           digit_of[c*Digit+i] = data[c*Bits+(Digits-1-d)*Digit+i];
   endfunction
 
-  always_ff @(posedge clk) begin
-    for (int unsigned d = 0; d < Digits; d++)
-      if (event_i) newest_q[d] <= digit_of(data_i, d);
-      else newest_q[d] <= newest_q[(d + 1) % Digits];
+  always_ff @(posedge clk) if (event_i) newest_q <= data_i;
+
+  for (genvar d = 0; d < Digits; d++) begin : g_digit
+    assign newest[d] = digit_of(newest_q, d);
   end
 
-  assign shown[0] = newest_q[0];
+  assign shown[0] = newest[digit_q];
+  assign moves    = active_q && last_phase;
+  assign oldest   = last_phase ? digit_t'(Digits - 1) : digit_t'(Digits - 1) - digit_q;
 
   for (genvar k = 1; k < Kernel; k++) begin : g_tap
-    word_t digits_q[Digits];
-    assign shown[k] = digits_q[0];
-    always_ff @(posedge clk) begin
-      if (active_q) begin
-        for (int unsigned d = 0; d + 1 < Digits; d++) digits_q[d] <= digits_q[d+1];
-        digits_q[Digits-1] <= last_phase ? shown[k-1] : digits_q[0];
-      end
+    for (genvar i = 0; i < Word; i++) begin : g_bit
+      logic [Digits-1:0] line_q;
+      assign shown[k][i] = line_q[oldest];
+      always_ff @(posedge clk) if (moves) line_q <= Digits'({line_q, shown[k-1][i]});
     end
   end
 

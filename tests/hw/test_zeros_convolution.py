@@ -106,9 +106,19 @@ PLANTED = {
         Fault("serial_window", "inside_q[k] ? shown[k] : {Channels{pad}}", "shown[k]"),
         "none",
     ),
-    "digits do not circulate": (
+    "taps move on in every phase": (
         FAULTY,
-        Fault("serial_window", "last_phase ? shown[k-1] : digits_q[0]", "shown[k-1]"),
+        Fault("serial_window", "active_q && last_phase;", "active_q;"),
+        "none",
+    ),
+    "taps stand still": (
+        FAULTY,
+        Fault("serial_window", "digit_t'(Digits - 1) - digit_q", "digit_t'(Digits - 1)"),
+        "none",
+    ),
+    "rows of the next evaluation": (
+        FAULTY,
+        Fault("row_serializer", "if (take_i) rows_q <=", "rows_q <="),
         "none",
     ),
     "digits weigh the same": (
