@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.general import GiveReadableTensorNames, GiveUniqueNodeNames
@@ -81,18 +82,29 @@ def fold(graph: ModelWrapper, cycles: int, channels: int) -> ModelWrapper:
     input beat.  Raises UserError, naming the layer, where even full parallelism needs more than
     `cycles`.
     """
-    narrowest = channels
-    for index, nodes in enumerate(grouped(graph)):
-        operators = {n.op_type: getCustomOp(n) for n in nodes}
-        simd, pe = unit_folding(_unit(operators, index), narrowest, cycles)
-        operators["MVAU"].set_nodeattr("SIMD", simd)
-        operators["MVAU"].set_nodeattr("PE", pe)
-        _fold_around(operators, simd, cycles)
-        narrowest = 1
+    for layer in range(len(grouped(graph))):
+        fold_layer(graph, layer, cycles, channels)
     for node in graph.graph.node:
-        if (needed := _cycles(getCustomOp(node))) > cycles:
-            raise _out_of_reach(node.name, needed, cycles)
+        _require_in_time(node, cycles)
     return graph
+
+
+def fold_layer(graph: ModelWrapper, layer: int, cycles: int, channels: int) -> None:
+    """Sets PE and SIMD of one layer's operators, as `fold` does."""
+    nodes = grouped(graph)[layer]
+    operators = {n.op_type: getCustomOp(n) for n in nodes}
+    narrowest = 1 if layer else channels
+    simd, pe = unit_folding(_unit(operators, layer), narrowest, cycles)
+    operators["MVAU"].set_nodeattr("SIMD", simd)
+    operators["MVAU"].set_nodeattr("PE", pe)
+    _fold_around(operators, simd, cycles)
+    for node in nodes:
+        _require_in_time(node, cycles)
+
+
+def _require_in_time(node: NodeProto, cycles: int) -> None:
+    if (needed := _cycles(getCustomOp(node))) > cycles:
+        raise _out_of_reach(node.name, needed, cycles)
 
 
 def _out_of_reach(name: str, needed: int, cycles: int) -> UserError:
@@ -160,7 +172,8 @@ def _fold_around(operators: dict[str, Operator], simd: int, cycles: int) -> None
         return
     channels = threshold.get_nodeattr("NumChannels")
     vectors = int(np.prod(threshold.get_nodeattr("numInputVectors")))
-    pe = next(d for d in divisors(channels) if vectors * channels // d <= cycles)
+    enough = (d for d in divisors(channels) if vectors * channels // d <= cycles)
+    pe = next(enough, channels)
     threshold.set_nodeattr("PE", pe)
     if "MaxPool1D" in operators:
         operators["MaxPool1D"].set_nodeattr("PE", pe)
