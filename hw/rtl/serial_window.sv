@@ -44,11 +44,18 @@ module serial_window #(
   // --- time -------------------------------------------------------------------------------------
 
   logic   active_q, valid_q, last_digit, last_phase;
-  digit_t digit_q;
-  phase_t phase_q;
+  digit_t digit_q, digit_d;
+  phase_t phase_q, phase_d;
 
   assign last_digit = digit_q == digit_t'(Digits - 1);
   assign last_phase = phase_q == phase_t'(Phases - 1);
+
+  always_comb begin
+    digit_d = last_digit ? '0 : digit_q + 1'b1;
+    phase_d = !last_digit ? phase_q : last_phase ? '0 : phase_q + 1'b1;
+    if (event_i) digit_d = '0;
+    if (event_i) phase_d = '0;
+  end
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
@@ -58,14 +65,9 @@ module serial_window #(
     end else if (last_digit && last_phase) begin
       active_q <= 1'b0;
     end
-    if (event_i) begin
-      valid_q <= valid_i;
-      digit_q <= '0;
-      phase_q <= '0;
-    end else begin
-      digit_q <= last_digit ? '0 : digit_q + 1'b1;
-      if (last_digit) phase_q <= last_phase ? '0 : phase_q + 1'b1;
-    end
+    if (event_i) valid_q <= valid_i;
+    digit_q <= digit_d;
+    phase_q <= phase_d;
   end
 
   // --- data: the newest position stands still, its digits pass through the other taps in the last
@@ -75,7 +77,7 @@ module serial_window #(
   word_t                    newest[Digits];  // its digits
   word_t                    shown[Kernel];   // of every tap, the newest first
   logic                     moves;
-  digit_t                   oldest;          // where a tap's digit of this cycle is
+  digit_t                   place, place_q;  // in a tap, of its digit of this cycle
   logic [Kernel-1:0]        filled_q, frame_q, inside_q;
 
   function automatic word_t digit_of(input logic [Channels*Bits-1:0] data, input int unsigned d);
@@ -95,12 +97,16 @@ module serial_window #(
 
   assign shown[0] = newest[digit_q];
   assign moves    = active_q && last_phase;
-  assign oldest   = last_phase ? digit_t'(Digits - 1) : digit_t'(Digits - 1) - digit_q;
+
+  assign place    = (Phases > 1) ? place_q : digit_t'(Digits - 1);
+
+  always_ff @(posedge clk)
+    place_q <= digit_t'(Digits - 1) - ((phase_d == phase_t'(Phases - 1)) ? '0 : digit_d);
 
   for (genvar k = 1; k < Kernel; k++) begin : g_tap
     for (genvar i = 0; i < Word; i++) begin : g_bit
       logic [Digits-1:0] line_q;
-      assign shown[k][i] = line_q[oldest];
+      assign shown[k][i] = line_q[place];
       always_ff @(posedge clk) if (moves) line_q <= Digits'({line_q, shown[k-1][i]});
     end
   end

@@ -113,7 +113,7 @@ PLANTED = {
     ),
     "taps stand still": (
         FAULTY,
-        Fault("serial_window", "digit_t'(Digits - 1) - digit_q", "digit_t'(Digits - 1)"),
+        Fault("serial_window", "? '0 : digit_d)", "? '0 : '0)"),
         "none",
     ),
     "rows of the next evaluation": (
