@@ -38,10 +38,14 @@ def plan(
     """
     _, positions, channels = layers[0].weights.shape
     problem = Problem(dense_layers(layers, entering), positions, channels, spacing)
-    for shape in sorted(_in_time(problem, most_units, latency), key=_cost):
-        found = schedule(problem, shape.groups, shape.units)
-        if found and (latency is None or Times(found).after_last() <= latency):
-            return found, check(found, problem.layers)
+    best: tuple[float, Schedule] | None = None
+    for least in sorted(_least(problem, most_units, latency), key=_cost):
+        if best is None or _cost(least) < best[0]:
+            found = _smallest(problem, least, most_units, latency)
+            if found and (best is None or _cost(found.shape) < best[0]):
+                best = _cost(found.shape), found
+    if best is not None:
+        return best[1], check(best[1], problem.layers)
     raise UserError(
         f"{problem.nonzeros} nonzero weights do not go through {most_units} units in "
         f"{positions * spacing} cycles" + (f" with a latency of {latency}" if latency else ""),
@@ -55,16 +59,50 @@ def _cost(shape: Shape) -> float:
     return lut_sites(shape) + LUTS_OF_A_DSP * shape.groups
 
 
-def _in_time(problem: Problem, most_units: int, latency: int | None) -> Iterator[Shape]:
-    """Engines that could be in time, if none of their units ever waited."""
+def _least(problem: Problem, most_units: int, latency: int | None) -> Iterator[Shape]:
+    """For every number of groups the engine that would be in time if no unit ever waited."""
     outputs = max(len(layer.weights) for layer in problem.layers)
     for groups in (1 << i for i in range(LARGEST_GROUPS.bit_length())):
-        for units in range(1, most_units // groups + 1):
-            shape = shape_of(problem, groups, units)
-            words, after_last = least_words(problem, shape)
-            fast = words <= problem.positions * problem.spacing
-            if groups < 2 * outputs and fast and (latency is None or after_last <= latency):
-                yield shape
+        shapes = (shape_of(problem, groups, n) for n in range(1, most_units // groups + 1))
+        fast = (shape for shape in shapes if _could_be_in_time(problem, shape, latency))
+        if groups < 2 * outputs and (found := next(fast, None)):
+            yield found
+
+
+def _could_be_in_time(problem: Problem, shape: Shape, latency: int | None) -> bool:
+    words, after_last = least_words(problem, shape)
+    fast = words <= problem.positions * problem.spacing
+    return fast and (latency is None or after_last <= latency)
+
+
+def _smallest(
+    problem: Problem, least: Shape, most_units: int, latency: int | None
+) -> Schedule | None:
+    """The program with the fewest units in these groups that is in time.
+
+    Units are added in larger and larger steps, and taken away again by halves: more of them are as
+    good as never slower.
+    """
+    groups, failed, step = least.groups, least.units - 1, 1
+    most = most_units // groups
+    found = None
+    while found is None and failed < most:
+        units = min(failed + step, most)
+        found = _in_time(problem, groups, units, latency)
+        if found is None:
+            failed, step = units, 2 * step
+    while found is not None and found.shape.units - failed > 1:
+        units = (found.shape.units + failed) // 2
+        fewer = _in_time(problem, groups, units, latency)
+        found, failed = (fewer, failed) if fewer else (found, units)
+    return found
+
+
+def _in_time(problem: Problem, groups: int, units: int, latency: int | None) -> Schedule | None:
+    found = schedule(problem, groups, units)
+    if found and (latency is None or Times(found).after_last() <= latency):
+        return found
+    return None
 
 
 def schedule(problem: Problem, groups: int, units: int) -> Schedule | None:

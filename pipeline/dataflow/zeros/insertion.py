@@ -12,7 +12,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from pipeline.dataflow.integer_model import Codes, Layer
 from pipeline.dataflow.lowering import RTL_DOMAIN, grouped
-from pipeline.dataflow.operators import ZERO_SKIPPING, along_frame
+from pipeline.dataflow.operators import ZERO_SKIPPING
 from pipeline.dataflow.zeros.run import Pace
 
 LATENCY_IS_FREE = 0
@@ -48,7 +48,8 @@ def _layer(
         constants = _constants(body, by_kind["BiasAdd_rtl"]).reshape(-1)
         bias = np.broadcast_to(constants, (matrix.shape[1],))
     if "FramePadding_rtl" in by_kind:
-        padding = along_frame(getCustomOp(by_kind["FramePadding_rtl"]).get_nodeattr("Padding")[::2])
+        padding, _, behind, _ = getCustomOp(by_kind["FramePadding_rtl"]).get_nodeattr("Padding")
+        assert padding == behind, f"layer {name}: {padding} zeros before a frame, {behind} behind"
     if "MaxPool1D_rtl" in by_kind:
         pool = getCustomOp(by_kind["MaxPool1D_rtl"]).get_nodeattr("Kernel")
     return Layer(
@@ -89,7 +90,7 @@ def in_one_node(
         boundaries=[layer.boundary for layer in layers],
         group=pace.group,
         spacing=pace.spacing,
-        cycles=list(pace.cycles),
+        **({"cycles": list(pace.cycles)} if pace.cycles else {}),  # ONNX has no empty list
         latency=pace.latency or LATENCY_IS_FREE,
         inFIFODepths=[2],
         outFIFODepths=[2],
