@@ -11,13 +11,13 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
-from pipeline.codegen import zeros_run
-from pipeline.codegen.zeros_operator import ZeroSkipping_rtl
+from pipeline.codegen import zeros_operator, zeros_run  # noqa: F401  (FINN knows the former then)
 from pipeline.dataflow.folding import Operator
 from pipeline.dataflow.integer_model import Layer
 from pipeline.dataflow.kernel import wrapper_text
 from pipeline.dataflow.lowering import grouped
 from pipeline.dataflow.operators import ZERO_SKIPPING
+from pipeline.dataflow.zeros.run import Run
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def generate(graph: ModelWrapper, layers: Sequence[Layer]) -> Iterator[NodeHdl]:
     for node in graph.graph.node:
         stream, layer = names[node.name]
         if node.op_type == ZERO_SKIPPING:
-            yield _run(getCustomOp(node), stream)
+            yield run_hdl(node.name, getCustomOp(node).run(), stream)
         else:
             yield _kernel(getCustomOp(node), graph, stream, layer)
 
@@ -82,18 +82,21 @@ def _kernel(operator: Operator, graph: ModelWrapper, stream: str, layer: str) ->
     )
 
 
-def _run(operator: ZeroSkipping_rtl, stream: str) -> NodeHdl:
-    name, run = operator.onnx_node.name, operator.run()
-    texts = {k: v.decode() for k, v in zeros_run.run_files(run, name).items()}
+def run_hdl(name: str, run: Run, stream: str) -> NodeHdl:
+    """A run of layers as a node of this name; stream: the integer model's name of what leaves."""
+    files = {k: v.decode() for k, v in zeros_run.run_files(run, name).items()}
+    entering, leaving = zeros_run.ends(run)
     return NodeHdl(
         name,
-        operator.get_instream_width_padded(),
-        operator.get_outstream_width_padded(),
-        in_elements=int(operator.get_folded_input_shape()[-1]),
+        entering.word_bits,
+        leaving.word_bits,
+        in_elements=entering.elements,
         kernels=zeros_run.kernels(run),
-        sources={k: v for k, v in texts.items() if k.endswith(".sv")},
-        tables={k: v for k, v in texts.items() if not k.endswith(".sv")},
-        output=_output(operator, stream),
+        sources={k: v for k, v in files.items() if k.endswith(".sv")},
+        tables={k: v for k, v in files.items() if not k.endswith(".sv")},
+        output=NodeStream(
+            leaving.codes.bits, leaving.codes.signed, leaving.elements, leaving.words, stream
+        ),
         cells={f"ends of {name}": {"": name}, **zeros_run.cells(run, name)},
         taps=zeros_run.taps(run),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pipeline.codegen import zeros, zeros_dense
 from pipeline.codegen.zeros import convolution_files
 from pipeline.codegen.zeros_dense import Engine, engine
-from pipeline.dataflow.integer_model import Layer
+from pipeline.dataflow.integer_model import Codes, Layer
 from pipeline.dataflow.zeros.convolution import Convolution, width
 from pipeline.dataflow.zeros.dense import Schedule
 from pipeline.dataflow.zeros.run import Run
@@ -76,6 +76,29 @@ def _hidden(schedule: Schedule, layers: Sequence[Layer]) -> Iterator[TapPart]:
         yield TapPart(layer.boundary, ordered, layer.output.low)
 
 
+@dataclass(frozen=True)
+class Stream:
+    """AXI4-Stream at an end of a run: `elements` codes in a word, `words` a frame."""
+
+    codes: Codes
+    elements: int
+    words: int
+
+    @property
+    def word_bits(self) -> int:
+        """Padded to whole bytes."""
+        return _padded(self.codes.bits * self.elements)
+
+
+def ends(run: Run) -> tuple[Stream, Stream]:
+    """What enters a run and what leaves it."""
+    group, leaving = run.pace.group, _end(run)
+    return (
+        Stream(run.entering, run.channels * group, run.positions // group),
+        Stream(run.layers[-1].output, leaving.elements, leaving.beats),
+    )
+
+
 def kernels(run: Run) -> tuple[str, ...]:
     """Modules of `hw/rtl` that a run is made of."""
     found = list(ENDS)
@@ -131,20 +154,27 @@ def _end(run: Run) -> _End:
 
 def run_text(run: Run, module: str) -> str:
     """SystemVerilog of a run: layers, and room for what comes out of the frames inside."""
-    end, output = _end(run), run.layers[-1].output
-    beats = run.convolutions[0].positions if run.convolutions else run.positions
-    elements = run.positions * run.channels // beats
-    in_bits, out_bits = elements * run.entering.bits, end.elements * output.bits
+    end, (entering, leaving) = _end(run), ends(run)
     code_bits = width(run.entering)
     ports = "".join(
         f"  output wire [{tap.word_bits - 1}:0] {tap.signal}_TDATA,\n"
         f"  output wire {tap.signal}_TVALID,\n"
         for tap in taps(run)
     )
-    entering = _Elements("in0_V_TDATA", run.entering.bits)
-    codes = _moved(entering, "codes0", code_bits, elements, -run.entering.low)
-    leaving = _Elements("result", end.bits, end.extended)
-    result = _moved(leaving, "leaving", output.bits, end.elements, end.low)
+    codes = _moved(
+        _Elements("in0_V_TDATA", run.entering.bits),
+        "codes0",
+        code_bits,
+        entering.elements,
+        -run.entering.low,
+    )
+    result = _moved(
+        _Elements("result", end.bits, end.extended),
+        "leaving",
+        leaving.codes.bits,
+        end.elements,
+        end.low,
+    )
     depth = max(2, CREDITS * end.beats)
     return f"""/// {len(run.layers)} layers that skip zeros; a beat every {run.pace.spacing} cycles.
 /// Nothing inside can stop: a frame enters when there is room for all that comes of it.
@@ -152,17 +182,17 @@ def run_text(run: Run, module: str) -> str:
 module {module} (
   input  wire ap_clk,
   input  wire ap_rst_n,
-  input  wire [{_padded(in_bits) - 1}:0] in0_V_TDATA,
+  input  wire [{entering.word_bits - 1}:0] in0_V_TDATA,
   input  wire in0_V_TVALID,
   output wire in0_V_TREADY,
-{ports}  output wire [{_padded(out_bits) - 1}:0] out0_V_TDATA,
+{ports}  output wire [{leaving.word_bits - 1}:0] out0_V_TDATA,
   output wire out0_V_TVALID,
   input  wire out0_V_TREADY
 );
   wire entering, ready;
 
   frame_credit #(
-    .InBeats({beats}),
+    .InBeats({entering.words}),
     .OutBeats({end.beats}),
     .Credits({CREDITS})
   ) credit (
@@ -173,16 +203,16 @@ module {module} (
   );
 
   // codes are counted from the lowest
-  wire [{elements * code_bits - 1}:0] codes0;
+  wire [{entering.elements * code_bits - 1}:0] codes0;
   wire valid0 = entering;
 {"".join(codes)}
 {"".join(_layers(run, module))}
-{_values(run, module, elements * code_bits)}
-  wire [{out_bits - 1}:0] leaving;
+{_values(run, module, entering.elements * code_bits)}
+  wire [{leaving.elements * leaving.codes.bits - 1}:0] leaving;
 {"".join(result)}
   wire room;
-  stream_fifo #(.Bits({_padded(out_bits)}), .Depth({depth})) fifo (
-    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), .in0_V_TDATA({_padded(out_bits)}'(leaving)),
+  stream_fifo #(.Bits({leaving.word_bits}), .Depth({depth})) fifo (
+    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), .in0_V_TDATA({leaving.word_bits}'(leaving)),
     .in0_V_TVALID(result_valid), .in0_V_TREADY(room),
     .out0_V_TDATA(out0_V_TDATA), .out0_V_TVALID(out0_V_TVALID), .out0_V_TREADY(out0_V_TREADY)
   );

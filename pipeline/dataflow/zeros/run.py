@@ -118,14 +118,15 @@ class Planner:
         UserError where no engine for the dense layers is in time."""
         found, codes, arrive = [], self.entering, self.arrival
         for index, cycles in enumerate(pace.cycles):
-            found.append(self._convolution(index, codes, arrive, cycles))
+            found.append(self.convolution(index, codes, arrive, cycles))
             codes = self.layers[index].output
             arrive = arrive.after(self.layers[index], cycles)
         if arrive.group > 1:
-            raise PlanError(f"layer {found[-1].name} gives {arrive.group} positions at once")
+            last = self.layers[max(len(found) - 1, 0)].name
+            raise PlanError(f"layer {last} is left with {arrive.group} positions at once")
         schedule = None
         if len(found) < len(self.layers):
-            schedule = self._engine(len(found), codes, arrive.spacing, pace.latency)
+            schedule = self.engine(len(found), codes, arrive.spacing, pace.latency)
         return Run(
             layers=self.layers,
             entering=self.entering,
@@ -136,7 +137,8 @@ class Planner:
             schedule=schedule,
         )
 
-    def _convolution(self, index: int, codes: Codes, arrive: Arrival, cycles: int) -> Convolution:
+    def convolution(self, index: int, codes: Codes, arrive: Arrival, cycles: int) -> Convolution:
+        """A layer by itself.  Raises PlanError as `run` does."""
         layer = self.layers[index]
         if cycles > arrive.spacing:
             raise PlanError(
@@ -148,7 +150,8 @@ class Planner:
             self._convolutions[key] = found
         return self._convolutions[key]
 
-    def _engine(self, first: int, codes: Codes, spacing: int, latency: int | None) -> Schedule:
+    def engine(self, first: int, codes: Codes, spacing: int, latency: int | None) -> Schedule:
+        """That of all layers from `first` on.  Raises UserError as `run` does."""
         key = spacing, latency
         if key not in self._engines:
             found, _ = plan(self.layers[first:], codes, spacing, latency=latency)

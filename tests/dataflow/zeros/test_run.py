@@ -83,7 +83,7 @@ def test_a_layer_that_is_slower_than_its_input(model: IntegerModel) -> None:
 
 
 def test_groups_that_are_left_at_the_end(model: IntegerModel) -> None:
-    with pytest.raises(PlanError, match=r"layer layer\.1 gives 2 positions at once"):
+    with pytest.raises(PlanError, match=r"layer layer\.1 is left with 2 positions at once"):
         planner(model, group=8).run(Pace(8, 1, (1, 1)))
 
 
