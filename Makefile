@@ -14,6 +14,7 @@
 ##   verify                  every rung: PyTorch, QONNX, FINN's graph, C++, RTL
 ##   mutate                  plant faults in every rung, and see that they are found
 ##   synth                   LUT, FF, DSP, block RAM and logic depth of every layer, by Yosys
+##   verify-netlist          what synth made of it, in Verilator, against the integer model
 ##   place                   the clock of single kernels, placed and routed on a Lattice ECP5
 ##   vivado-project          a folder that builds the bitstream wherever Vivado is
 ##   bitstream               build it with Vivado, or take what was built elsewhere (BITSTREAM=)
@@ -37,7 +38,7 @@ PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4_fmp
 
 STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate \
-  synth place vivado-project bitstream pynq-package emulate
+  synth verify-netlist place vivado-project bitstream pynq-package emulate
 COMMANDS := ship table plots demo deploy status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check

@@ -194,6 +194,9 @@ class Verify(Section):
     rtlsim_frames: int = Field(
         200, ge=1, description="how many of these `verify` simulates as RTL, the slowest rung"
     )
+    netlist_frames: int = Field(
+        8, ge=1, description="how many of these `verify-netlist` simulates after synthesis"
+    )
     seed: Seed = Field(1, description="seed of the frames and of the stalls")
     stimulus: Literal[
         "mixed",

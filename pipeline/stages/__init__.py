@@ -12,7 +12,7 @@ STAGES = (
     *("data", "train", "prune"),
     *("freeze", "export", "lower", "fold", "codegen"),
     *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
-    *("synth", "place"),
+    *("synth", "verify-netlist", "place"),
     *("vivado-project", "bitstream", "pynq-package", "emulate"),
 )
 COMMANDS = ("ship", "table", "plots", "demo", "deploy")

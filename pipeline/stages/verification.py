@@ -22,7 +22,7 @@ from pipeline.verify.ladder import Rung, require_no_difference, rung_report
 from pipeline.verify.subject import TEST_SPLIT, Subject, subject_of
 
 REPORT = "report.json"
-WHICH_FRAMES = ("verify.frames", "verify.first", "verify.rtlsim_frames")
+WHICH_FRAMES = ("verify.frames", "verify.first", "verify.rtlsim_frames", "verify.netlist_frames")
 """Keys that say nothing of a single frame."""
 
 

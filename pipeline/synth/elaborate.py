@@ -38,11 +38,13 @@ class Hdl:
 class Split:
     """A module that is taken apart: of each part the instances, with their modules.
 
-    No instance sets parameters.  What is in no part stays where it is.
+    No instance sets parameters.  What is in no part stays where it is.  shown: nets of the module
+    that become outputs of it, for simulation.
     """
 
     module: str
     parts: Mapping[str, Mapping[str, str]]
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class _Plan:
             done |= set(inner)
             yield self._read([split.module], done)
             done.add(split.module)
+            if split.shown:
+                yield " ".join(["expose", *(f"{split.module}/w:{net}" for net in split.shown)])
             # submod leaves modules with memories as they are; cells are no memories to it
             yield f"memory_collect {split.module}"
             for name, instances in split.parts.items():

@@ -50,7 +50,8 @@ class Stream:
 @dataclass(frozen=True)
 class Design:
     """What is simulated: the top's name, sources in compile order, the table files it reads from
-    its working folder, with their words, and its streams.  `inner` streams are in data order."""
+    its working folder, with their words, and its streams.  `inner` streams are in data order.
+    flags: more of them for Verilator."""
 
     top: str
     sources: tuple[Path, ...]
@@ -58,6 +59,7 @@ class Design:
     input: Stream
     output: Stream
     inner: tuple[Stream, ...]
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def hesitant(design: Design) -> Design:
 def build_simulator(design: Design, cache: Path) -> Simulator:
     """The simulator of `design`, from `cache` or built into it.  Raises ToolError."""
     written = {"streams.hpp": header_text(design), "public.vlt": visibility_text(design)}
-    built = build(Program(design.top, design.sources, HARNESS, written), cache)
+    built = build(Program(design.top, design.sources, HARNESS, written, design.flags), cache)
     return Simulator(design, built.path, built.fresh, built.seconds)
 
 

@@ -49,6 +49,8 @@ from pipeline.verify.subject import Subject
 
 CPP_CACHE = PROJECT_ROOT / "build" / ".cppsim"
 RTL_CACHE = PROJECT_ROOT / "build" / ".verilator"
+INSIDE = "inside"
+"""Stalls at every node rather than at the ends of a design."""
 SHORT = ("bursts", "stop", "reset")
 """Stalls that get FEW_FRAMES only.  The others get all: a design with deep FIFOs takes dozens of
 frames until it is full."""
@@ -185,19 +187,40 @@ def cppsim_rung(subject: Subject, folder: Path, scratch: Path) -> Rung:
 
 def rtlsim_rung(subject: Subject, folder: Path, verify: Verify, scratch: Path) -> Rung:
     """The RTL in `folder`, simulated once for each of `verify.stalls`."""
-    stalls = [Stalls.parse(text) for text in verify.stalls.split(",")]
     design = read_design(folder)
-    designs = {x: hesitant(design) if x.kind == "inside" else design for x in stalls}
+    designs = {x: hesitant(design) if x.kind == INSIDE else design for x in _stalls(verify)}
+    return _clocked("rtlsim", subject, designs, verify.seed, folder, scratch)
+
+
+def netlist_rung(subject: Subject, design: Design, verify: Verify, scratch: Path) -> Rung:
+    """A netlist, simulated in the same way; its nodes cannot be held back from inside."""
+    designs = {x: design for x in _stalls(verify) if x.kind != INSIDE} or {Stalls(): design}
+    return _clocked("netlist", subject, designs, verify.seed, scratch, scratch)
+
+
+def _stalls(verify: Verify) -> list[Stalls]:
+    return [Stalls.parse(text) for text in verify.stalls.split(",")]
+
+
+def _clocked(
+    name: str,
+    subject: Subject,
+    designs: Mapping[Stalls, Design],
+    seed: int,
+    folder: Path,
+    scratch: Path,
+) -> Rung:
+    """A simulation for each kind of stalls; folder: of the designs' tables."""
     simulators = _built({x.sources: x for x in designs.values()})
     started = time.monotonic()
     runs = [
-        _simulated(simulators[designs[x].sources], subject, x, verify.seed, folder, scratch)
-        for x in stalls
+        _simulated(simulators[design.sources], subject, stalls, seed, folder, scratch)
+        for stalls, design in designs.items()
     ]
     simulations = [simulation for simulation, _ in runs]
     free = next((x for x in simulations if x.stalls == Stalls()), None)
     return Rung(
-        "rtlsim",
+        name,
         frames=len(subject.codes),
         seconds=time.monotonic() - started,
         layers=summed([layers for _, layers in runs]),
