@@ -1,4 +1,6 @@
-/// Registered sum of three operands, of which bits may be inverted: a LUT a bit.
+/// Registered sum of three operands, of which bits may be inverted: a LUT of two outputs a bit.
+///
+/// Single bits are added first, and then their sums and carries.
 ///
 /// The lowest Pass bits are those of `a` alone (b and c are 0 there): they cost a register only.
 module ternary_adder #(
@@ -14,15 +16,22 @@ module ternary_adder #(
   input  logic [Bits-1:0] c,
   output logic [Bits-1:0] y
 );
-  logic [Bits-1:0] sum;
+  localparam int unsigned Top = Bits - Pass;
 
-  always_comb begin
-    sum = a ^ InvertA;
-    sum[Bits-1:Pass] = sum[Bits-1:Pass] + (b[Bits-1:Pass] ^ InvertB[Bits-1:Pass])
-                       + (c[Bits-1:Pass] ^ InvertC[Bits-1:Pass]);
+  logic [Bits-1:0] p;
+  logic [Top-1:0]  high, q, r, sums, carries;  // of the bits that are added
+
+  assign p       = a ^ InvertA;
+  assign high    = p[Bits-1:Pass];
+  assign q       = b[Bits-1:Pass] ^ InvertB[Bits-1:Pass];
+  assign r       = c[Bits-1:Pass] ^ InvertC[Bits-1:Pass];
+  assign sums    = high ^ q ^ r;
+  assign carries = (high & q) | (r & (high | q));
+
+  always_ff @(posedge clk) begin
+    y              <= p;
+    y[Bits-1:Pass] <= Top'({carries, 1'b0}) + sums;
   end
-
-  always_ff @(posedge clk) y <= sum;
 
   if (Pass > 0) begin : g_unused
     wire unused = &{1'b0, b[Pass-1:0], c[Pass-1:0]};

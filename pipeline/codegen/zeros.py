@@ -95,7 +95,9 @@ module {module} (
   wire [{phase_bits - 1}:0] phase_there;
   wire [{len(sums.rows) * row_bits - 1}:0] rows;
 
-  delay_line #(.Bits(1), .Cycles({latency})) first_line (.clk(clk), .x(first), .y(first_here));
+  strobe_line #(.Cycles({latency})) first_line (
+    .clk(clk), .rst_n(rst_n), .x(first), .y(first_here)
+  );
   strobe_line #(.Cycles({taken})) take_line (
     .clk(clk), .rst_n(rst_n), .x(last && valid), .y(take)
   );
