@@ -1,0 +1,1 @@
+"""What layers take of a device, estimated from their parameters alone."""

@@ -1,0 +1,146 @@
+"""What layers of the zero-skipping engine take, from their plans.
+
+The planner counts the LUTs of sums itself; here is what stands around them.
+"""
+
+from __future__ import annotations
+
+from pipeline.dataflow.costs.cost import Cost, summed
+from pipeline.dataflow.costs.kernels import fifo_luts
+from pipeline.dataflow.costs.memory import blocks, rom_luts
+from pipeline.dataflow.zeros.convolution import Convolution, width
+from pipeline.dataflow.zeros.dense import Schedule, Shape
+from pipeline.dataflow.zeros.dense_problem import lut_sites as engine_sites
+from pipeline.dataflow.zeros.planning import lut_sites
+from pipeline.dataflow.zeros.quantizer import Comparators, Requantizer
+from pipeline.dataflow.zeros.run import Run
+
+CREDITS = 4
+"""Frames in a run (`codegen.zeros_run`)."""
+DSP_INPUTS = (24, 17)
+"""Bits of unsigned numbers that a DSP multiplies."""
+CONTROL = 70
+"""Pacer, window's and serializer's counters, strobes of a convolution."""
+
+
+def convolution_cost(layer: Convolution) -> Cost:
+    """Of a layer: sums, and the way from codes to codes."""
+    slots, row_bits = len(layer.quantizer.order), layer.sums.accumulator_bits
+    return summed(
+        (
+            Cost(lut_sites(layer.sums) + CONTROL + _window(layer) + _serializer(layer)),
+            _maximum(layer),
+            _multiplied(layer.quantizer.requantizer, slots, row_bits),
+            _compared(layer.quantizer.comparators, slots, row_bits),
+            Cost(_pool(layer)),
+        )
+    )
+
+
+def _window(layer: Convolution) -> float:
+    """A digit of several is selected by a LUT for every bit of a tap, or held in a shift register
+    that is one."""
+    digits = layer.sums.digits
+    if digits == 1:
+        return 0.0
+    return float(layer.kernel * layer.channels * layer.sums.digit_bits)
+
+
+def _serializer(layer: Convolution) -> float:
+    """A lane selects one of `digits` rows: four ways in a LUT."""
+    digits, lanes = layer.sums.digits, len(layer.quantizer.order[0])
+    if digits == 1:
+        return 0.0
+    return float(lanes * layer.sums.accumulator_bits * -(-digits // 4))
+
+
+def _maximum(layer: Convolution) -> Cost:
+    """Of several evaluations: a comparison and a choice of two for each."""
+    if layer.merged == 1:
+        return Cost()
+    rows = len(layer.sums.rows) // layer.merged
+    return Cost(1.5 * (layer.merged - 1) * rows * layer.sums.accumulator_bits)
+
+
+def _multiplied(own: Requantizer | None, slots: int, sum_bits: int) -> Cost:
+    """DSPs; the table of factors and terms, and the code's limits."""
+    if own is None:
+        return Cost()
+    wide, narrow = sorted((sum_bits, own.factor_bits), reverse=True)
+    dsp = -(-wide // DSP_INPUTS[0]) * -(-narrow // DSP_INPUTS[1])
+    table = rom_luts(slots, own.factor_bits + own.term_bits)
+    limits = 2 + width_of(own.levels)
+    return Cost(table + limits, dsp).times(len(own.lanes))
+
+
+def width_of(levels: int) -> int:
+    """Bits of a code."""
+    return max(1, levels.bit_length())
+
+
+def _compared(own: Comparators | None, slots: int, sum_bits: int) -> Cost:
+    """Of every bit of a code a table, and a comparison of a LUT a bit."""
+    if own is None:
+        return Cost()
+    wide = max(sum_bits, own.threshold_bits) + 1
+    tables = sum(rom_luts(slots << bit, wide) for bit in range(own.code_bits))
+    return Cost(own.code_bits * wide + tables).times(len(own.lanes))
+
+
+def _pool(layer: Convolution) -> float:
+    """Of every lane a comparison and a choice of two; maxima wait in shift registers."""
+    if layer.pool == 1:
+        return 0.0
+    word = len(layer.quantizer.order[0]) * width(layer.output)
+    slots = len(layer.quantizer.order)
+    waiting = word * -(-slots // 32) if slots > 2 else 0
+    return 1.75 * word + waiting
+
+
+# --- dense layers -------------------------------------------------------------------------------
+
+
+def engine_cost(shape: Shape) -> Cost:
+    """Of the engine of dense layers: a unit has a memory of codes, all have one program."""
+    unit_bits = (
+        (shape.groups - 1).bit_length()
+        + max(1, (shape.words - 1).bit_length())
+        + (shape.accumulators - 1).bit_length()
+        + shape.magnitude_bits
+        + 1
+    )
+    program = blocks(shape.slots, 6 + shape.all_units * unit_bits)
+    codes = shape.all_units * blocks(shape.words * shape.groups, shape.code_bits)
+    constants, dsp, searches = 0.0, 0, 0.0
+    if shape.rows and shape.scaled:
+        constants = blocks(shape.rows, shape.groups * (shape.factor_bits + shape.term_bits))
+        dsp = shape.groups
+    elif shape.rows:
+        searches = shape.groups * sum(
+            shape.acc_bits + rom_luts(shape.rows << bit, shape.acc_bits)
+            for bit in range(shape.hidden_bits)
+        )
+    return Cost(engine_sites(shape) + searches, dsp, program + codes + constants)
+
+
+# --- ends ---------------------------------------------------------------------------------------
+
+
+def entrance_cost(positions: int) -> Cost:
+    """Frames are counted in."""
+    return Cost(20 + 2 * positions.bit_length())
+
+
+def exit_cost(last: Convolution | Schedule) -> Cost:
+    """Room for all that comes of the frames inside."""
+    if isinstance(last, Convolution):
+        bits, beats = last.outputs * width(last.output), last.output_positions
+    else:
+        bits, beats = last.shape.value_bits, last.shape.values
+    return Cost(fifo_luts(-(-bits // 8) * 8, max(2, CREDITS * beats)))
+
+
+def ends_cost(run: Run) -> Cost:
+    """Of a run, besides its layers."""
+    last = run.schedule or run.convolutions[-1]
+    return entrance_cost(run.positions) + exit_cost(last)
