@@ -31,7 +31,7 @@ class Shell:
     """What software has to know of the hardware.
 
     sources: in compile order, after the core's; hash: SHA-256 of the core, which the registers
-    hold; frame_beats: positions of a frame; beat_bytes, label_bytes: of a stream's word; credits:
+    hold; frame_beats: words of a frame; beat_bytes, label_bytes: of a stream's word; credits:
     frames that may be inside; version: of the register map.
     """
 

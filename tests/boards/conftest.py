@@ -21,6 +21,7 @@ DESCRIPTION = {
     "board": "pynq_z2",
     "hash": "0123456789abcdef" * 4,
     "frame_length": 16,
+    "beat_positions": 1,
     "channels": 2,
     "bits": 4,
     "signed": True,

@@ -32,6 +32,7 @@ class FakeBoard:
         self.description = description
         self.beat_bytes = description["beat_bytes"]
         self.label_bytes = description["label_bytes"]
+        self.frame_beats = description["frame_length"] // description["beat_positions"]
         self.resets = 0
         self.accesses: list[tuple[int, int]] = []
         self._source = self._sink = np.empty(0, np.uint8)
@@ -43,7 +44,7 @@ class FakeBoard:
         self.registers = {
             0x00: 0x414D4346,
             0x04: 1,
-            0x10: self.description["frame_length"],
+            0x10: self.frame_beats,
             0x14: len(self.description["classes"]),
             PACKET_FRAMES: 1,
             0x1C: CREDITS,
@@ -120,7 +121,7 @@ class FakeBoard:
         if not self._frame and self._frame_number == 0:
             self._packet_frames = self.registers[PACKET_FRAMES]
         self._frame.append(beat)
-        full = len(self._frame) == self.description["frame_length"]
+        full = len(self._frame) == self.frame_beats
         ends = self._frame_number + 1 == self._packet_frames
         if full and ends and not last:
             self._too_long = len(self._frame)

@@ -153,6 +153,19 @@ def test_streams_words_of_three_bytes_and_gives_labels_of_two(
     assert labels.max() > 255
 
 
+@pytest.mark.parametrize("bits", [3, 4, 6])
+def test_two_positions_are_one_word(
+    driver: ModuleType, bitstream: Callable[..., Path], bits: int
+) -> None:
+    """Side by side, without the bits that fill up a word between them."""
+    keys = {"beat_positions": 2, "beat_bytes": -(-4 * bits // 8)}
+    accelerator = driver.Accelerator(bitstream(**{**width(bits, -4, 3), **keys}), batch=4)
+    codes = frames_of(accelerator, 6)
+    assert accelerator.frame_shape == (POSITIONS, 2)
+    pairs = codes.reshape(len(codes), POSITIONS // 2, 4)
+    assert accelerator.execute(codes).tolist() == expected(accelerator, pairs)
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 8, 9, 63])
 def test_any_number_of_frames_in_any_batches(accelerator: Any, count: int) -> None:
     codes = frames_of(accelerator, count)
@@ -318,7 +331,7 @@ def test_another_format_is_refused(driver: ModuleType, bitstream: Callable[..., 
         (0x00, 0xDEADBEEF, "magic number is 3735928559"),
         (0x04, 2, "register map is 2, not 1"),
         (0x2C, 0xFFFFFFFF, "hash is 0123456789abcdef01234567ffffffff"),
-        (0x10, 1024, "frame length is 1024, not 16"),
+        (0x10, 1024, "frame length in words is 1024, not 16"),
         (0x14, 24, "number of classes is 24, not 7"),
     ],
 )
@@ -498,7 +511,7 @@ MUTANTS = {
     "the number of frames is not told": ("write(PACKET_FRAMES, count)", "read(PACKET_FRAMES)"),
     "sent before there is room": ("self._wait(MM2S, part, before)", "pass"),
     "read before they are there": ("self._wait(S2MM, part, before)", "pass"),
-    "channels in the wrong order": ("reversed(range(codes.shape[2]))", "range(codes.shape[2])"),
+    "channels in the wrong order": ("reversed(range(beats.shape[2]))", "range(beats.shape[2])"),
     "codes without a mask": ("& word.type((1 << bits) - 1)", ""),
     "half up": ("np.rint(values, out=values)", "np.floor(values + 0.5, out=values)"),
     "not clipped": ('np.clip(values, self.description["low"], ', "np.clip(values, -99, "),

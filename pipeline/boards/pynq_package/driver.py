@@ -64,6 +64,7 @@ class Accelerator(Overlay):
     def __init__(self, bitstream: Any = BESIDE, batch: int = 64, timeout_s: float = 5.0) -> None:
         path = Path(bitstream).resolve()
         self.description = read_description(path)
+        self._beats = self.description["frame_length"] // self.description["beat_positions"]
         self.timeout_s = timeout_s
         super().__init__(str(path))
         # kept, since Overlay checks at every access that it is still what is loaded
@@ -187,7 +188,7 @@ class Accelerator(Overlay):
             ("magic number", read(MAGIC), IS_AMCFLOW),
             ("register map", read(VERSION), REGISTER_MAP),
             ("hash", "".join(f"{read(HASH + 4 * i):08x}" for i in range(8)), expected["hash"]),
-            ("frame length", read(FRAME_BEATS), expected["frame_length"]),
+            ("frame length in words", read(FRAME_BEATS), self._beats),
             ("number of classes", read(CLASSES), len(expected["classes"])),
         ):
             if found != wanted:
@@ -196,7 +197,7 @@ class Accelerator(Overlay):
 
     def _allocate(self, batch: int) -> None:
         """Two buffers each way, of as many frames as one DMA transfer may have."""
-        frame_bytes = self.frame_shape[0] * self.description["beat_bytes"]
+        frame_bytes = self._beats * self.description["beat_bytes"]
         most = self._dma.buffer_max_size // frame_bytes
         if batch < 1 or most < 1:
             raise ValueError(f"a batch of {batch}: the DMA takes 1 to {most} frames at once")
@@ -239,13 +240,14 @@ class Accelerator(Overlay):
         return labels
 
     def _pack(self, k: int, codes: np.ndarray) -> None:
-        """Codes (n, positions, channels) into an input buffer: a position is one stream word."""
+        """Codes (n, positions, channels) into an input buffer: some positions are a stream word."""
         bits, size = self.description["bits"], self.description["beat_bytes"]
         word = np.dtype(f"<u{1 << (size - 1).bit_length()}")
-        words = np.zeros(codes.shape[:2], word)
-        for channel in reversed(range(codes.shape[2])):
+        beats = codes.reshape(len(codes), self._beats, -1)
+        words = np.zeros(beats.shape[:2], word)
+        for element in reversed(range(beats.shape[2])):
             words <<= bits
-            words |= codes[..., channel].astype(word) & word.type((1 << bits) - 1)
+            words |= beats[..., element].astype(word) & word.type((1 << bits) - 1)
         packed = words.view(np.uint8).reshape(*words.shape, word.itemsize)[..., :size]
         self._inputs[k % 2][: len(codes)] = packed.reshape(len(codes), -1)
 
