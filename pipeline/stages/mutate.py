@@ -25,7 +25,8 @@ from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.qonnx_reader import load_qonnx
 from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
 from pipeline.stages import codegen, fold, freeze, lower, verification
-from pipeline.verify.mutants import Targets, mutants
+from pipeline.verify.mutants import mutants
+from pipeline.verify.mutants.targets import Targets
 from pipeline.verify.mutation import Outcome, judge
 from pipeline.verify.stimulus import stimulus
 from pipeline.verify.subject import unlabelled

@@ -19,6 +19,7 @@ from pipeline.stages import mutate as stage
 from pipeline.verify import mutants, rungs
 from pipeline.verify.compare import LayerResult
 from pipeline.verify.ladder import compare_streams
+from pipeline.verify.mutants import hardware, simulation, targets
 from tests.small import ship_small
 
 pytestmark = pytest.mark.slow
@@ -54,8 +55,8 @@ def mutate(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]
         ("build_simulator", rungs.RTL_CACHE),
         ("build_cpp_simulator", rungs.CPP_CACHE),
     ):
-        build = getattr(mutants, name)
-        monkeypatch.setattr(mutants, name, lambda what, _, b=build, c=cache: b(what, c))
+        build = getattr(hardware, name)
+        monkeypatch.setattr(hardware, name, lambda what, _, b=build, c=cache: b(what, c))
 
     def run(*settings: str) -> int:
         chosen = ["mutate.each=1", "mutate.sources=false", f"mutate.frames={FRAMES}", *settings]
@@ -160,7 +161,7 @@ def test_a_hole_in_the_verification_is_found(
 ) -> None:
     comparison, rung, layers = HOLES[hole]
     only(monkeypatch, rung)
-    monkeypatch.setattr(mutants, "compare_streams", comparison)
+    monkeypatch.setattr(targets, "compare_streams", comparison)
     capsys.readouterr()
     assert mutate() == 1
     found = report_of(project)["mutants"]
@@ -186,7 +187,7 @@ def test_a_reader_that_takes_short_tables_is_found(
 ) -> None:
     """The C++ checks its tables itself: here whatever is cut off is put there again."""
     only(monkeypatch, "of_cppsim")
-    monkeypatch.setattr(mutants, "simulate_cpp", mended(mutants.simulate_cpp, project))
+    monkeypatch.setattr(simulation, "simulate_cpp", mended(simulation.simulate_cpp, project))
     assert mutate() == 1
     found = [x for x in report_of(project)["mutants"] if x["verdict"] == "survived"]
     assert Counter(x["kind"] for x in found) == {"missing table": 3, "truncated table": 3}

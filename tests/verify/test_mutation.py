@@ -14,7 +14,7 @@ from pipeline.dataflow.folding import LayerFolding
 from pipeline.dataflow.integer_model import Codes, IntegerModel
 from pipeline.verify.compare import LayerResult, compare
 from pipeline.verify.ladder import compare_streams
-from pipeline.verify.mutants import CPP_FAULTS, RTL_FAULTS, SourceFault
+from pipeline.verify.mutants.faults import CPP_FAULTS, RTL_FAULTS, SourceFault
 from pipeline.verify.mutation import REFUSED, Mutant, judge, random_changes
 from tests.random_model import Shape, random_codes, random_model
 
