@@ -68,7 +68,7 @@ def run(context: StageContext) -> None:
         hardware,
         Cost(board.lut, board.dsp, board.bram36),
     )
-    found = _accelerator(subject)
+    found = accelerator(subject)
     found.graph.save(str(context.out / STREAM_GRAPH))
     report = _report(subject, board, found) | {"model": context.model_dir.name}
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
@@ -78,7 +78,8 @@ def run(context: StageContext) -> None:
 # --- engines ------------------------------------------------------------------------------------
 
 
-def _accelerator(subject: Subject) -> Accelerator:
+def accelerator(subject: Subject) -> Accelerator:
+    """Every layer with its engine, at the rate that is asked for.  Raises UserError."""
     hardware = subject.hardware
     if hardware.engine == DENSE:
         return folded_accelerator(subject.loaded(), subject.model, subject.cycles)
@@ -183,7 +184,7 @@ def _at_half_the_rate(subject: Subject) -> str:
     try:
         slower = Hardware(**{**hardware.model_dump(), **change})
         other = replace(subject, hardware=slower)
-        found = _accelerator(other)
+        found = accelerator(other)
     except (UserError, ValueError) as error:
         return f"{text}: {error}"
     rows = estimate(found.graph, subject.model.layers, found.runs)

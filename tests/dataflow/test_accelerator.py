@@ -21,7 +21,7 @@ from pipeline.dataflow.choice import FOLDED, SKIPPING, Piece, pieces, runs
 from pipeline.dataflow.integer_model import ACCUMULATOR, IntegerModel
 from pipeline.dataflow.zeros.run import Arrival, Planner
 from pipeline.stages.codegen import KERNELS, input_stream
-from pipeline.verify.rtlsim import Simulator, Stalls, build_simulator, hesitant, simulate
+from pipeline.verify.rtlsim import Simulator, Stalls, build_simulator, simulate
 from pipeline.verify.rungs import read_design
 from tests.dataflow.lowered import lowered, model_of, prepare
 
@@ -104,15 +104,6 @@ def test_mixed_engines_are_exact_and_keep_the_rate(mix: str, tmp_path: Path) -> 
     }
     assert own.interval == INTERVAL
     assert intervals["none"] <= 1.05 * INTERVAL
-
-
-@pytest.mark.slow
-def test_every_node_beside_a_run_stands_being_held_back_and_starved(tmp_path: Path) -> None:
-    """By FIFOs of one word that hesitate."""
-    own = mixed(MIXES["runs and folded layers by turns"], Arrival(128, 1, 4))
-    folder = generated(own, tmp_path / "rtl")
-    held = build_simulator(hesitant(read_design(folder)), tmp_path)
-    require_exact(held, "inside", 9, folder, tmp_path / "inside")
 
 
 @pytest.mark.slow

@@ -5,13 +5,16 @@ The planner counts the LUTs of sums itself; here is what stands around them.
 
 from __future__ import annotations
 
+import math
+
 from pipeline.dataflow.costs.cost import Cost, summed
 from pipeline.dataflow.costs.kernels import fifo_luts
 from pipeline.dataflow.costs.memory import blocks, rom_luts
 from pipeline.dataflow.zeros.convolution import Convolution, width
 from pipeline.dataflow.zeros.dense import Schedule, Shape
 from pipeline.dataflow.zeros.dense_problem import lut_sites as engine_sites
-from pipeline.dataflow.zeros.planning import lut_sites
+from pipeline.dataflow.zeros.network import AdderNetwork
+from pipeline.dataflow.zeros.planning import TABLE_INPUTS, lut_sites
 from pipeline.dataflow.zeros.quantizer import Comparators, Requantizer
 from pipeline.dataflow.zeros.run import Run
 
@@ -19,6 +22,10 @@ CREDITS = 4
 """Frames in a run (`codegen.zeros_run`)."""
 DSP_INPUTS = (24, 17)
 """Bits of unsigned numbers that a DSP multiplies."""
+SHORTEST_SHIFT = 3
+"""Registers in a row that Yosys makes one LUT of."""
+MANY_SLOTS = 16
+"""Rows of a table of which hardly two columns are equal."""
 CONTROL = 70
 """Pacer, window's and serializer's counters, strobes of a convolution."""
 
@@ -28,13 +35,27 @@ def convolution_cost(layer: Convolution) -> Cost:
     slots, row_bits = len(layer.quantizer.order), layer.sums.accumulator_bits
     return summed(
         (
-            Cost(lut_sites(layer.sums) + CONTROL + _window(layer) + _serializer(layer)),
+            Cost(lut_sites(layer.sums) + _selections(layer.sums) + CONTROL),
+            Cost(_window(layer) + _serializer(layer)),
             _maximum(layer),
             _multiplied(layer.quantizer.requantizer, slots, row_bits),
             _compared(layer.quantizer.comparators, slots, row_bits),
             Cost(_pool(layer)),
         )
     )
+
+
+def _selections(sums: AdderNetwork) -> float:
+    """What lanes take more than is planned, a LUT for four inputs: the phase is not the number of
+    an input, so that only what has six inputs with it is one LUT.  Else it is a tree, measured in
+    conv5 and conv6 of the published 4-bit network: 4 LUT for 8 phases, 8 for 16."""
+    tree = sums.phases // 2
+    found = 0
+    for lane in sums.lanes:
+        ways = len({source for source in lane.sources if source is not None})
+        if ways + sums.phase_bits > TABLE_INPUTS:
+            found += max(0, tree - -(-ways // 4))
+    return float(found)
 
 
 def _window(layer: Convolution) -> float:
@@ -66,11 +87,20 @@ def _multiplied(own: Requantizer | None, slots: int, sum_bits: int) -> Cost:
     """DSPs; the table of factors and terms, and the code's limits."""
     if own is None:
         return Cost()
+    lanes = len(own.lanes)
     wide, narrow = sorted((sum_bits, own.factor_bits), reverse=True)
     dsp = -(-wide // DSP_INPUTS[0]) * -(-narrow // DSP_INPUTS[1])
-    table = rom_luts(slots, own.factor_bits + own.term_bits)
-    limits = 2 + width_of(own.levels)
-    return Cost(table + limits, dsp).times(len(own.lanes))
+    table = rom_luts(slots, round(_distinct(slots, lanes * (own.factor_bits + own.term_bits))))
+    return Cost(table + lanes * (2 + width_of(own.levels)), lanes * dsp)
+
+
+def _distinct(slots: int, columns: int) -> float:
+    """How many columns of a table differ: there are no more than `2 ** slots`, and equal ones are
+    made once."""
+    if slots > MANY_SLOTS:
+        return columns
+    every = 1 << slots
+    return every * -math.expm1(-columns / every)
 
 
 def width_of(levels: int) -> int:
@@ -88,13 +118,16 @@ def _compared(own: Comparators | None, slots: int, sum_bits: int) -> Cost:
 
 
 def _pool(layer: Convolution) -> float:
-    """Of every lane a comparison and a choice of two; maxima wait in shift registers."""
+    """Of every lane a comparison and a choice of two; maxima wait in shift registers, and codes
+    pass places that have none in one."""
+    order = layer.quantizer.order
+    slots, lanes, bits = len(order), len(order[0]), width(layer.output)
+    idle = slots * lanes - layer.outputs
+    passed = bits * min(layer.outputs, idle // SHORTEST_SHIFT)
     if layer.pool == 1:
-        return 0.0
-    word = len(layer.quantizer.order[0]) * width(layer.output)
-    slots = len(layer.quantizer.order)
-    waiting = word * -(-slots // 32) if slots > 2 else 0
-    return 1.75 * word + waiting
+        return float(passed)
+    waiting = lanes * bits * -(-slots // 32) if slots > 2 else 0
+    return 1.75 * lanes * bits + waiting + passed
 
 
 # --- dense layers -------------------------------------------------------------------------------
