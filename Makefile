@@ -8,7 +8,9 @@
 ## Stages, in the order of the data; each runs what it needs first, and nothing twice:
 ##   data  train  prune      make a data set; train on it; prune what was trained
 ##   freeze  export          integer weights and thresholds; the QONNX graph and its cost
-##   lower  fold  codegen    the hardware graph; its parallelism; SystemVerilog and HLS C++
+##   lower  fold             the hardware graph; its parallelism
+##   fifos                   words between operators: 32, or as simulated (SET=hardware.fifos=simulated)
+##   codegen                 SystemVerilog and HLS C++
 ##   verify-cppsim           the C++, compiled, against the integer model, layer by layer
 ##   verify-rtlsim           Verilator against the integer model, layer by layer
 ##   verify                  every rung: PyTorch, QONNX, FINN's graph, C++, RTL
@@ -37,8 +39,8 @@
 PYTHON ?= python3.11
 MODEL ?= models/vgg10_w4a4_fmp
 
-STAGES := data train prune freeze export lower fold codegen verify-cppsim verify-rtlsim verify mutate \
-  synth verify-netlist place vivado-project bitstream pynq-package emulate
+STAGES := data train prune freeze export lower fold fifos codegen verify-cppsim verify-rtlsim verify \
+  mutate synth verify-netlist place vivado-project bitstream pynq-package emulate
 COMMANDS := ship table plots demo deploy status clean
 VENV := .venv
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check

@@ -14,6 +14,7 @@ from typing import Any
 
 from pipeline.codegen.nodes import NodeHdl
 from pipeline.codegen.zeros_run import TapPart
+from pipeline.dataflow.integer_model import IntegerModel
 
 TOP = "accelerator"
 FILE_LIST = "files.f"
@@ -66,7 +67,7 @@ class DesignFiles:
 
 
 def accelerator(
-    nodes: Sequence[NodeHdl], input_stream: TopStream, kernels: Path, notice: bytes
+    nodes: Sequence[NodeHdl], entering: TopStream, kernels: Path, notice: bytes
 ) -> dict[str, bytes]:
     """All files by name: sources, tables, top, file list, design.json, NOTICE.
 
@@ -87,7 +88,7 @@ def accelerator(
         top=TOP,
         sources=sources,
         tables={name: len(text.split()) for name, text in tables},
-        input=input_stream,
+        input=entering,
         streams=tuple(s for i, node in enumerate(nodes) for s in _streams(i, node)),
         nodes={f"node{i}": node.name for i, node in enumerate(nodes)},
         layers=_design_layers(nodes),
@@ -96,6 +97,13 @@ def accelerator(
     _add(files, DESIGN, (json.dumps(asdict(design), indent=1) + "\n").encode())
     _add(files, "NOTICE", notice)
     return files
+
+
+def input_stream(first: NodeHdl, model: IntegerModel) -> TopStream:
+    """What enters the accelerator, whose first node this is."""
+    codes, elements = model.input, first.in_elements
+    words = model.positions * model.channels // elements
+    return TopStream("input", "s_axis", codes.bits, codes.signed, elements, words, "input")
 
 
 def load_design(folder: Path) -> DesignFiles:

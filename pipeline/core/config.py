@@ -174,6 +174,11 @@ class Hardware(Section):
         description="most cycles from a frame's first sample to its label with the zero-skipping "
         "engine, as far as faster layers can bring it there; 0: whatever is cheapest",
     )
+    fifos: Literal["fixed", "simulated"] = Field(
+        "fixed",
+        description="words between folded operators: fixed: 32 everywhere; simulated: the most "
+        "that a simulation finds there",
+    )
     backend: Literal["rtl", "hls", "finn"] = Field(
         "rtl",
         description="sources for Vivado: our RTL, a Vitis HLS project of our C++, or a FINN build",

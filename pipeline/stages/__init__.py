@@ -10,7 +10,7 @@ from pipeline.core.stage import Command, Stage
 
 STAGES = (
     *("data", "train", "prune"),
-    *("freeze", "export", "lower", "fold", "codegen"),
+    *("freeze", "export", "lower", "fold", "fifos", "codegen"),
     *("verify-cppsim", "verify-rtlsim", "verify", "mutate"),
     *("synth", "verify-netlist", "place"),
     *("vivado-project", "bitstream", "pynq-package", "emulate"),

@@ -24,7 +24,7 @@ from pipeline.dataflow.folding import NodeFolding, layer_foldings
 from pipeline.dataflow.integer_model import IntegerModel
 from pipeline.dataflow.reference import run_graph
 from pipeline.dataflow.stock_finn import to_stock
-from pipeline.stages import fold, freeze, lower
+from pipeline.stages import fifos, fold, freeze, lower
 from pipeline.verify.compare import compare, require_equal
 from pipeline.verify.stimulus import stimulus
 
@@ -41,7 +41,7 @@ FINN_FRAMES = 4
 def run(context: StageContext) -> None:
     prepare_finn(context.scratch / "finn")
     model = integer_model.load(context.inputs["freeze"] / freeze.MODEL)
-    graph = ModelWrapper(str(context.inputs["fold"] / fold.STREAM_GRAPH))
+    graph = ModelWrapper(str(context.inputs["fifos"] / fifos.STREAM_GRAPH))
     nodes = list(generate(graph, model.layers))
     notice = NOTICE.read_bytes()
     rtl_files = rtl.accelerator(nodes, input_stream(nodes, model), KERNELS, notice)
@@ -124,9 +124,7 @@ def _finn_files(context: StageContext, model: IntegerModel) -> dict[str, bytes]:
 
 def input_stream(nodes: list[NodeHdl], model: IntegerModel) -> rtl.TopStream:
     """The accelerator's input."""
-    codes, elements = model.input, nodes[0].in_elements
-    words = model.positions * model.channels // elements
-    return rtl.TopStream("input", "s_axis", codes.bits, codes.signed, elements, words, "input")
+    return rtl.input_stream(nodes[0], model)
 
 
 def show(folder: Path) -> None:
@@ -156,7 +154,7 @@ STAGE = Stage(
     name="codegen",
     summary="write the accelerator's RTL, the same as HLS C++, a FINN build, and the AXI shell",
     sections=("hardware",),
-    needs=("freeze", "lower", "fold"),
+    needs=("freeze", "lower", "fold", "fifos"),
     outputs=(f"{RTL}/", f"{HLS}/", f"{SHELL}/", f"{FINN}/", REPORT),
     run=run,
     sources=sources,

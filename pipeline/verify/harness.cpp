@@ -1,11 +1,13 @@
 // Drives a design between two AXI4-Streams and records the streams inside it.
 //
-// usage: simulator input.bin output-folder frames stalls percent seed watchdog-cycles
+// usage: simulator input.bin output-folder frames stalls amount seed watchdog-cycles
 //
-// stalls: none, random, bursts, stop, full or reset; percent: of random.
+// stalls: none, random, bursts, stop, full, reset or paced; amount: percent of random, cycles a frame
+// of paced.
 // Writes <index>.bin for every captured stream and prints a JSON object: how it ended, cycle
-// counts, and for every stream its words, its handshake at the end, and whether every run that a reset
-// ended carried the first words of the last run.  Exit code 0 when all frames
+// counts, and for every stream its words, the most words between it and the stream before, its
+// handshake at the end, and whether every run that a reset ended carried the first words of the last
+// run.  Exit code 0 when all frames
 // came out and nothing more, 3 otherwise.
 
 #include <algorithm>
@@ -55,6 +57,20 @@ class Stalls {
 class None : public Stalls {
  public:
   Held next(uint64_t) override { return {false, false}; }
+};
+
+// The input, so that the words of a frame enter evenly over so many cycles.
+class Paced : public Stalls {
+ public:
+  Paced(uint64_t words, uint64_t cycles) : words_(words), cycles_(cycles), due_(cycles) {}
+  Held next(uint64_t) override {
+    const bool early = due_ < cycles_;
+    due_ = due_ + words_ - (early ? 0 : cycles_);
+    return {early, false};
+  }
+
+ private:
+  uint64_t words_, cycles_, due_;
 };
 
 // Single cycles, and now and then a burst, at each end by itself.
@@ -168,17 +184,24 @@ class Resets : public Stalls {
   unsigned run_ = 0;
 };
 
-// A stream's words since the last reset, and what it carried in the runs before.
+// A stream's words since the last reset, and what it carried in the runs before; `earlier`: its words
+// up to the cycle before; `most`: places that a buffer between the stream before and this one needs.
 struct Recorder {
   View view;
-  uint64_t words = 0;
+  uint64_t words = 0, earlier = 0, most = 0;
   std::vector<uint8_t> data;
   std::vector<std::vector<uint8_t>> before;
 
+  explicit Recorder(const View& of) : view(of) {}
   void restart() {
-    words = 0;
+    words = earlier = 0;
     before.push_back(std::move(data));
     data.clear();
+  }
+  // A word that leaves has its place until the end of the cycle.
+  void make_room(uint64_t entered) {
+    if (entered > earlier) most = std::max(most, entered - earlier);
+    earlier = words;
   }
   // All runs are sent the same, so what came of a shorter one is the beginning of the last.
   bool repeats() const {
@@ -213,7 +236,7 @@ int main(int argc, char** argv) {
   const std::string folder = argv[2];
   const uint64_t frames = std::strtoull(argv[3], nullptr, 10);
   const std::string kind = argv[4];
-  const unsigned percent = std::strtoul(argv[5], nullptr, 10);
+  const unsigned amount = std::strtoul(argv[5], nullptr, 10);
   const uint64_t seed = std::strtoull(argv[6], nullptr, 10);
   const uint64_t watchdog = std::strtoull(argv[7], nullptr, 10);
   const uint64_t words_in = input.size() / input_bytes, words_out = frames * output_words;
@@ -221,10 +244,11 @@ int main(int argc, char** argv) {
   Resets* resets = nullptr;
   std::unique_ptr<Stalls> stalls;
   if (kind == "none") stalls = std::make_unique<None>();
-  if (kind == "random") stalls = std::make_unique<Single>(seed, percent);
+  if (kind == "random") stalls = std::make_unique<Single>(seed, amount);
   if (kind == "bursts") stalls = std::make_unique<Bursts>(seed);
   if (kind == "stop") stalls = std::make_unique<Stop>(seed);
   if (kind == "full") stalls = std::make_unique<Full>(seed);
+  if (kind == "paced") stalls = std::make_unique<Paced>(words_in / frames, amount);
   if (kind == "reset") stalls.reset(resets = new Resets(seed, frames, words_in / frames));
   if (!stalls) return 2;
 
@@ -235,7 +259,7 @@ int main(int argc, char** argv) {
   Top top{&context};
 
   std::vector<Recorder> recorders;
-  for (const View& view : make_views(top)) recorders.push_back({view, 0, {}, {}});
+  for (const View& view : make_views(top)) recorders.emplace_back(view);
 
   uint64_t sent = 0, received = 0, cycle = 0, moved = 0;
   uint64_t first_in = 0;
@@ -273,6 +297,11 @@ int main(int argc, char** argv) {
       offering = false;
       moved = cycle;
     }
+    uint64_t entered = sent;
+    for (Recorder& recorder : recorders) {
+      recorder.make_room(entered);
+      entered = recorder.words;
+    }
     if (output_moves(top)) {
       received++;
       moved = cycle;
@@ -298,8 +327,8 @@ int main(int argc, char** argv) {
   for (size_t i = 0; i < finished.size(); i++) std::printf("%s%llu", i ? ", " : "", (unsigned long long)finished[i]);
   std::printf("],\n \"streams\": [");
   for (size_t i = 0; i < recorders.size(); i++)
-    std::printf("%s\n  {\"words\": %llu, \"valid\": %d, \"ready\": %d, \"repeats\": %s}", i ? "," : "",
-                (unsigned long long)recorders[i].words, *recorders[i].view.valid, *recorders[i].view.ready,
+    std::printf("%s\n  {\"words\": %llu, \"most\": %llu, \"valid\": %d, \"ready\": %d, \"repeats\": %s}", i ? "," : "",
+                (unsigned long long)recorders[i].words, (unsigned long long)recorders[i].most, *recorders[i].view.valid, *recorders[i].view.ready,
                 recorders[i].repeats() ? "true" : "false");
   std::printf("]}\n");
   return done ? 0 : 3;

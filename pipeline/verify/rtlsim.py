@@ -82,11 +82,13 @@ class Stalls:
     and so on; reset: three resets in the middle of a frame, before the last of which no output has
     left.  After each all frames are sent from the first on; what follows the last one is recorded,
     and what came before must be the beginning of it.  inside: nothing at the ends, but FIFOs that
-    hold back and starve all nodes, which makes another design (`hesitant`).
+    hold back and starve all nodes, which makes another design (`hesitant`).  paced: the words of
+    a frame enter evenly over `cycles`.
     """
 
     kind: str = "none"
     percent: int = 0
+    cycles: int = 0
 
     @classmethod
     def parse(cls, text: str) -> Stalls:
@@ -102,13 +104,16 @@ class Stalls:
 class Simulation:
     """values: recorded streams by name, (frames, words * elements), the output as "output";
     latency: cycles from the first input word to the first frame's last output word; interval:
-    cycles between frames once the pipeline is full (0 with fewer than two frames); seconds: of
+    cycles between frames once the pipeline is full (0 with fewer than two frames); room: by name
+    of a stream, the places that a buffer between the stream before and it needs, which is the most
+    words that it held, where one that leaves has its place until the end of the cycle; seconds: of
     the run alone."""
 
     values: dict[str, Integers]
     cycles: int
     latency: int
     interval: int
+    room: dict[str, int]
     seconds: float
     seed: int
     stalls: Stalls
@@ -219,8 +224,9 @@ class _Ended:
     """What the harness says of a run.
 
     done: all frames came out and nothing more; sent, received: words; first_in: cycle of the
-    first input word; finished: cycle of every frame's last output word; streams: words, the
-    handshake at the end, and whether runs that a reset ended agree with the last, of every stream.
+    first input word; finished: cycle of every frame's last output word; streams: words, the most
+    between it and the stream before, the handshake at the end, and whether runs that a reset ended
+    agree with the last, of every stream.
     """
 
     done: bool
@@ -254,21 +260,23 @@ def simulate(
     (scratch / "input.bin").write_bytes(pack(frames, design.input.bits, design.input.elements))
     started = time.monotonic()
     ends = "none" if stalls.kind == "inside" else stalls.kind
-    arguments = (len(frames), ends, stalls.percent, seed, WATCHDOG_CYCLES)
+    arguments = (len(frames), ends, stalls.percent or stalls.cycles, seed, WATCHDOG_CYCLES)
     ended = _run(simulator, arguments, tables, scratch)
     seconds = time.monotonic() - started
     if not ended.done:
         why = _explain_hang(design, ended, len(frames))
         raise VerificationFailed(f"{why}; stalls {stalls}, seed {seed}")
-    for stream, state in zip((*design.inner, design.output), ended.streams, strict=True):
+    streams = (*design.inner, design.output)
+    for stream, state in zip(streams, ended.streams, strict=True):
         if not state["repeats"]:
             why = f"stream {stream.name} carries other words after one reset than after another"
             raise VerificationFailed(f"{why}; stalls {stalls}, seed {seed}")
     return Simulation(
-        values=_recorded((*design.inner, design.output), len(frames), scratch),
+        values=_recorded(streams, len(frames), scratch),
         cycles=ended.cycles,
         latency=ended.finished[0] - ended.first_in,
         interval=_steady_interval(ended.finished),
+        room={x.name: state["most"] for x, state in zip(streams, ended.streams, strict=True)},
         seconds=seconds,
         seed=seed,
         stalls=stalls,
