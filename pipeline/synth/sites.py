@@ -5,8 +5,8 @@ has no two LUTs share one; placers do.  Counted as shared are only pairs of whic
 input that the other has not: that adds no wire.  What else could share a site is an estimate.
 
 So modules need no cells of a technology to be counted well: of the seven convolutions of the
-published 4-bit network, truth tables and adders as they stand and those made of LUT pairs and carry
-cells by hand came to equally many sites (19,750 and 19,797), which is what was planned.
+published 4-bit network, truth tables and adders as they stood and those made of LUT pairs and carry
+cells by hand came to equally many sites (19,750 and 19,797).
 """
 
 from __future__ import annotations
