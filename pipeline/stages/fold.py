@@ -37,6 +37,8 @@ from pipeline.stages import freeze, lower
 STREAM_GRAPH = "streams.onnx"
 REPORT = "report.json"
 DENSE, AUTO = "dense", "auto"
+SLOWEST = 0.25
+"""Samples a clock."""
 REMEDY = 'another rate, or hardware.engine = "dense"'
 
 
@@ -70,7 +72,7 @@ def run(context: StageContext) -> None:
     )
     found = accelerator(subject)
     found.graph.save(str(context.out / STREAM_GRAPH))
-    report = _report(subject, board, found) | {"model": context.model_dir.name}
+    report = report_of(subject, board, found) | {"model": context.model_dir.name}
     (context.out / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     show(context.out)
 
@@ -132,7 +134,8 @@ def _chosen(subject: Subject, planner: Planner) -> dict[int, Run]:
 # --- report -------------------------------------------------------------------------------------
 
 
-def _report(subject: Subject, board: Board, found: Accelerator) -> dict[str, Any]:
+def report_of(subject: Subject, board: Board, found: Accelerator) -> dict[str, Any]:
+    """What `show` prints, and later stages read."""
     model, hardware = subject.model, subject.hardware
     names = [layer.name for layer in model.layers]
     nodes = folding.report(folding.fold(subject.loaded(), subject.cycles, model.channels), names)
@@ -177,18 +180,20 @@ def _relief(subject: Subject, found: Accelerator, rows: Sequence[Row]) -> Iterat
 def _at_half_the_rate(subject: Subject) -> str:
     hardware = subject.hardware
     if hardware.engine == DENSE:
-        change: dict[str, float] = {"target_fps": max(1, hardware.target_fps // 2)}
+        key, half = "target_fps", float(max(1, hardware.target_fps // 2))
+        slower = hardware.model_copy(update={key: int(half)})
+    elif hardware.samples_per_clock <= SLOWEST:
+        return f"{SLOWEST:g} samples a clock is the slowest rate that there is"
     else:
-        change = {"samples_per_clock": hardware.samples_per_clock / 2}
-    (text,) = (f"at hardware.{key} = {value:g}" for key, value in change.items())
+        key, half = "samples_per_clock", hardware.samples_per_clock / 2
+        slower = hardware.model_copy(update={key: half})
     try:
-        slower = Hardware(**{**hardware.model_dump(), **change})
-        other = replace(subject, hardware=slower)
-        found = accelerator(other)
-    except (UserError, ValueError) as error:
-        return f"{text}: {error}"
+        found = accelerator(replace(subject, hardware=slower))
+    except UserError as error:
+        return f"at hardware.{key} = {half:g}: {error}"
     rows = estimate(found.graph, subject.model.layers, found.runs)
-    return f"{text}: {limits.compared(summed(row.cost for row in rows), subject.budget)}"
+    total = summed(row.cost for row in rows)
+    return f"at hardware.{key} = {half:g}: {limits.compared(total, subject.budget)}"
 
 
 # --- earlier outputs ----------------------------------------------------------------------------
