@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import gcd
 
 from pipeline.dataflow.costs.cost import Cost
-from pipeline.dataflow.costs.memory import ram_luts, rom_cost, rom_luts
+from pipeline.dataflow.costs.memory import ram_luts, rom_cost, rom_luts, threshold_cost
 
 Parameters = Mapping[str, int | str]
 
@@ -69,14 +69,12 @@ def _padding(_: Numbers) -> Cost:
 
 
 def _thresholds(p: Numbers) -> Cost:
-    """A comparison and a table in every stage, whose words double; thresholds ascend, so that their
-    upper bits repeat."""
+    """A comparison and a table in every stage, whose words double."""
     folds = p["Channels"] // p["Pe"]
     compared = p["Stages"] * (1 + max(p["InBits"], p["ThresholdBits"]))
     lane = Cost(0.8 * compared)
     for stage in range(p["Stages"]):
-        table = rom_cost(folds << stage, p["ThresholdBits"])
-        lane += replace(table, lut=0.4 * table.lut)
+        lane += threshold_cost(folds << stage, p["ThresholdBits"])
     return lane.times(p["Pe"]) + Cost(8)
 
 

@@ -10,6 +10,8 @@ from pipeline.dataflow.costs.cost import Cost
 BITS_OF_A_LUT = 19
 """Of a large table in logic: a LUT holds 64, but the multiplexers behind take as many again, and
 tables are no powers of two long (unit of 1,920 words of 4 bits: 410 LUT)."""
+ASCENDING = 0.4
+"""Of a table of thresholds against one of weights (thresholds of both networks, 8 to 64 folds)."""
 BITS_OF_HALF_A_BLOCK = 64 * 129
 """From so many on Yosys takes half a block for constants: its script values a LUT of 64 of them at
 1 (`-logic-cost-rom 0.015625`), half a block at 129."""
@@ -48,3 +50,9 @@ def rom_cost(words: int, bits: int) -> Cost:
     if words * bits < BITS_OF_HALF_A_BLOCK * 2 * blocks(words, bits):
         return Cost(rom_luts(words, bits))
     return Cost(bram36=blocks(words, bits))
+
+
+def threshold_cost(words: int, bits: int) -> Cost:
+    """The same of thresholds, which ascend: their upper bits repeat."""
+    table = rom_cost(words, bits)
+    return Cost(ASCENDING * table.lut, bram36=table.bram36)

@@ -9,7 +9,7 @@ import math
 
 from pipeline.dataflow.costs.cost import Cost, summed
 from pipeline.dataflow.costs.kernels import fifo_luts
-from pipeline.dataflow.costs.memory import blocks, rom_luts
+from pipeline.dataflow.costs.memory import blocks, rom_luts, threshold_cost
 from pipeline.dataflow.zeros.convolution import Convolution, width
 from pipeline.dataflow.zeros.dense import Schedule, Shape
 from pipeline.dataflow.zeros.dense_problem import lut_sites as engine_sites
@@ -113,8 +113,8 @@ def _compared(own: Comparators | None, slots: int, sum_bits: int) -> Cost:
     if own is None:
         return Cost()
     wide = max(sum_bits, own.threshold_bits) + 1
-    tables = sum(rom_luts(slots << bit, wide) for bit in range(own.code_bits))
-    return Cost(own.code_bits * wide + tables).times(len(own.lanes))
+    tables = summed(threshold_cost(slots << bit, wide) for bit in range(own.code_bits))
+    return (Cost(own.code_bits * wide) + tables).times(len(own.lanes))
 
 
 def _pool(layer: Convolution) -> float:
@@ -144,16 +144,15 @@ def engine_cost(shape: Shape) -> Cost:
     )
     program = blocks(shape.slots, 6 + shape.all_units * unit_bits)
     codes = shape.all_units * blocks(shape.words * shape.groups, shape.code_bits)
-    constants, dsp, searches = 0.0, 0, 0.0
+    constants, dsp, searches = 0.0, 0, Cost()
     if shape.rows and shape.scaled:
         constants = blocks(shape.rows, shape.groups * (shape.factor_bits + shape.term_bits))
         dsp = shape.groups
     elif shape.rows:
-        searches = shape.groups * sum(
-            shape.acc_bits + rom_luts(shape.rows << bit, shape.acc_bits)
-            for bit in range(shape.hidden_bits)
-        )
-    return Cost(engine_sites(shape) + searches, dsp, program + codes + constants)
+        tables = (threshold_cost(shape.rows << i, shape.acc_bits) for i in range(shape.hidden_bits))
+        searches = summed(tables) + Cost(shape.hidden_bits * shape.acc_bits)
+    memory = program + codes + constants
+    return Cost(engine_sites(shape), dsp, memory) + searches.times(shape.groups)
 
 
 # --- ends ---------------------------------------------------------------------------------------
