@@ -127,6 +127,21 @@ def test_stalls_cost_cycles_and_change_no_value(
             assert np.array_equal(result.values[name], free.values[name])
 
 
+@pytest.mark.parametrize("cycles", [4, 7, 9])
+def test_paced_words_enter_evenly(cycles: int, passing: Simulator, tmp_path: Path) -> None:
+    result = simulate(
+        passing,
+        FRAMES,
+        stalls=Stalls("paced", cycles=cycles),
+        seed=1,
+        tables=tmp_path,
+        scratch=tmp_path,
+    )
+    assert result.interval == cycles
+    assert result.latency == -(-(WORDS - 1) * cycles // WORDS)
+    assert np.array_equal(result.values["output"], FRAMES + 3)
+
+
 def test_stalls_are_read_and_written_as_text() -> None:
     texts = Config.from_dict({}).verify.stalls.split(",")
     found = [Stalls.parse(text) for text in texts]
