@@ -24,8 +24,9 @@ from pipeline.dataflow.folding import NodeFolding, layer_foldings
 from pipeline.network.brevitas_reader import read_brevitas
 from pipeline.network.qonnx_reader import load_qonnx
 from pipeline.network.source import GRAPH, WEIGHTS, load_own_network
-from pipeline.stages import codegen, fold, freeze, lower, verification
+from pipeline.stages import codegen, fifos, fold, freeze, lower, verification
 from pipeline.verify.mutants import mutants
+from pipeline.verify.mutants.runs import Runs
 from pipeline.verify.mutants.targets import Targets
 from pipeline.verify.mutation import Outcome, judge
 from pipeline.verify.stimulus import stimulus
@@ -70,21 +71,38 @@ def _targets(context: StageContext) -> Targets:
     model = integer_model.load(inputs["freeze"] / freeze.MODEL)
     frames = stimulus(model, mutate.frames, mutate.seed)
     network = load_own_network(context.config, source)
-    nodes = json.loads((inputs["fold"] / fold.REPORT).read_text())["nodes"]
+    report = json.loads((inputs["fold"] / fold.REPORT).read_text())
+    require_folded(report, inputs["fold"])
+    nodes, folded = ([NodeFolding(**x) for x in report[key]] for key in ("nodes", "folded"))
+    numbers = {layer.name: number for number, layer in enumerate(model.layers)}
+    layers = dict.fromkeys(numbers[node.layer] for node in folded)
+    rtl = inputs["codegen"] / codegen.RTL
     return Targets(
         subject=unlabelled(model, frames),
         network=network,
         chain=read_brevitas(network, model.positions),
         exported=load_qonnx(inputs["export"] / GRAPH),
         graph=ModelWrapper(str(inputs["lower"] / lower.HARDWARE_GRAPH)),
-        foldings=layer_foldings([NodeFolding(**node) for node in nodes]),
+        foldings=layer_foldings(nodes),
+        folded=dict(zip(layers, layer_foldings(folded), strict=True)),
+        runs=Runs(ModelWrapper(str(inputs["fifos"] / fifos.STREAM_GRAPH)), model, rtl),
         hls=inputs["codegen"] / codegen.HLS,
-        rtl=inputs["codegen"] / codegen.RTL,
+        rtl=rtl,
         programs=context.cache,
         each=mutate.each,
         seed=mutate.seed,
         sources=mutate.sources,
     )
+
+
+def require_folded(report: Mapping[str, Any], folder: Path) -> None:
+    """Not all faults of the modules of runs have been tried in a whole network."""
+    if report["run"]:
+        raise UserError(
+            "faults are not planted in layers that skip zeros yet",
+            str(folder / fold.REPORT),
+            'hardware.engine = "dense"',
+        )
 
 
 def _write(context: StageContext, outcomes: Sequence[Outcome]) -> None:
@@ -129,7 +147,7 @@ STAGE = Stage(
     name="mutate",
     summary="plant faults in every rung of the ladder and see that verification finds them",
     sections=("network", "mutate"),
-    needs=("freeze", "export", "lower", "fold", "codegen"),
+    needs=("freeze", "export", "lower", "fold", "fifos", "codegen"),
     outputs=(REPORT,),
     run=run,
     show=show,

@@ -258,13 +258,16 @@ def _simulated(
             tables=folder,
             scratch=place,
         )
-    names = (*_streams_of(subject.model, simulator.design), OUTPUT)
+    names = (*streams_of(subject.model, simulator.design), OUTPUT)
     wanted = with_output(subject.model.trace(codes))
     return simulation, compare_streams(names, wanted, simulation.values)
 
 
-def _streams_of(model: IntegerModel, design: Design) -> Iterator[str]:
-    """All layer boundaries, and the accumulators that a design has: a run has none of its own."""
+def streams_of(model: IntegerModel, design: Design) -> Iterator[str]:
+    """All layer boundaries, and the accumulators that a design has: a run has none of its own.
+
+    A boundary that the design does not show is among them: its absence is not to go unnoticed.
+    """
     shown = {stream.values for stream in design.inner}
     for name in model.hardware_streams:
         if name in shown or not name.endswith(ACCUMULATOR):

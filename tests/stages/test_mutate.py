@@ -19,7 +19,7 @@ from pipeline.stages import mutate as stage
 from pipeline.verify import mutants, rungs
 from pipeline.verify.compare import LayerResult
 from pipeline.verify.ladder import compare_streams
-from pipeline.verify.mutants import hardware, simulation, targets
+from pipeline.verify.mutants import hardware, runs, simulation, targets
 from tests.small import ship_small
 
 pytestmark = pytest.mark.slow
@@ -206,6 +206,56 @@ def mended(simulate: Callable[..., Any], project: Path) -> Callable[..., Any]:
         return simulate(*arguments, tables=tables, **keys)
 
     return mending
+
+
+SKIPPING = "hardware.engine=zero_skipping"
+
+
+def test_layers_that_skip_zeros_are_refused(
+    mutate: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert mutate(SKIPPING) == 2
+    error = capsys.readouterr().err
+    assert "faults are not planted in layers that skip zeros yet" in error
+    assert 'hardware.engine = "dense"' in error
+
+
+def test_changed_integers_of_layers_that_skip_zeros_are_found_where_they_are(
+    project: Path, mutate: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a convolution, and in the last layer: a changed weight is another circuit to build."""
+    monkeypatch.setattr(stage, "require_folded", lambda *_: None)
+    only(monkeypatch, "of_rtlsim")
+    every = targets.random_changes
+    monkeypatch.setattr(
+        targets, "random_changes", lambda *x: (c for c in every(*x) if c.layer in (1, 9))
+    )
+    assert mutate(SKIPPING, "mutate.each=2") == 0
+    found = report_of(project)["mutants"]
+    assert {x["kind"] for x in found} == {*TABLES, *BROKEN}
+    assert {x["verdict"] for x in found} <= {"caught", "equivalent"}
+    caught = [x for x in found if x["verdict"] == "caught"]
+    assert {x["kind"] for x in caught} >= {"bias", *BROKEN}
+    for layer, boundary in (("conv1", "pool1"), ("dense9", "dense9")):
+        details = [x["detail"] for x in caught if x["what"].startswith(f"{layer}:")]
+        assert details
+        assert all(f"layer {boundary}," in detail for detail in details)
+
+
+def test_a_circuit_that_ignores_a_changed_integer_is_found(
+    project: Path, mutate: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "require_folded", lambda *_: None)
+    only(monkeypatch, "of_rtlsim")
+    every = targets.random_changes
+    monkeypatch.setattr(
+        targets, "random_changes", lambda *x: (c for c in every(*x) if c.array == "bias")
+    )
+    design = runs.Runs.design
+    monkeypatch.setattr(runs.Runs, "design", lambda own, _: design(own, own.model))
+    assert mutate(SKIPPING) == 1
+    (survived,) = [x for x in report_of(project)["mutants"] if x["verdict"] == "survived"]
+    assert survived["kind"] == "bias"
 
 
 def test_a_network_without_a_certificate_is_the_users_error(tmp_path: Path) -> None:

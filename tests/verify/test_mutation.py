@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from pipeline.dataflow.integer_model import Codes, IntegerModel
 from pipeline.verify.compare import LayerResult, compare
 from pipeline.verify.ladder import compare_streams
 from pipeline.verify.mutants.faults import CPP_FAULTS, RTL_FAULTS, SourceFault
+from pipeline.verify.mutants.run_faults import RUN_FAULTS
+from pipeline.verify.mutants.sources import is_there
 from pipeline.verify.mutation import REFUSED, Mutant, judge, random_changes
 from tests.random_model import Shape, random_codes, random_model
 
@@ -98,7 +101,9 @@ def test_verdicts(planted: Mutant, verdict: str, tmp_path: Path) -> None:
     assert judge(planted, tmp_path).verdict == verdict
 
 
-@pytest.mark.parametrize("fault", [*CPP_FAULTS, *RTL_FAULTS], ids=lambda x: f"{x.file} {x.kind}")
+@pytest.mark.parametrize(
+    "fault", [*CPP_FAULTS, *RTL_FAULTS, *RUN_FAULTS], ids=lambda x: f"{x.file} {x.kind}"
+)
 def test_faults_of_sources_are_faults_of_the_sources_there_are(fault: SourceFault) -> None:
     """In the generated top they are looked for when they are planted."""
     found = [path for path in (PROJECT_ROOT / "hw").rglob(fault.file) if path.is_file()]
@@ -106,3 +111,14 @@ def test_faults_of_sources_are_faults_of_the_sources_there_are(fault: SourceFaul
         text = path.read_text()
         assert re.sub(fault.old, fault.new, text, count=1) != text
     assert found or fault.file == "accelerator.sv"
+
+
+def test_faults_are_planted_where_they_can_show(tmp_path: Path) -> None:
+    fault = SourceFault("kind", "part.sv", "a", "b", ("any",), needs=r"part #|\.Ways\(2\)")
+    assert not is_there(fault, tmp_path)
+    (tmp_path / "part.sv").write_text("module part")
+    assert not is_there(fault, tmp_path)
+    assert is_there(replace(fault, needs=""), tmp_path)
+    for text, there in (("other #(.Ways(1))", False), ("other #(.Ways(2))", True)):
+        (tmp_path / "ZeroSkipping_rtl_0_layer1.sv").write_text(text)
+        assert is_there(fault, tmp_path) == there

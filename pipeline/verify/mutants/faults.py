@@ -11,6 +11,8 @@ SUMS, BOUNDARIES = ("accumulators",), ("boundaries",)
 SUMS_OR_REFUSED = (*SUMS, REFUSED)
 ANY = ("any", REFUSED)
 TIE = "tie rule"
+FULL = "full"
+"""Stalls that fill every FIFO, which random ones do not."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,9 @@ class SourceFault:
     """Text of a generated folder, replaced once.
 
     old: a regular expression; where: streams in which it is seen first ("accumulators",
-    "boundaries", "any" stand for several), and `REFUSED` where it may also be found before.
+    "boundaries", "any" stand for several), and `REFUSED` where it may also be found before;
+    stalls: under which it shows, in RTL; needs: a regular expression that has to be in a module of
+    a run, where not every use of the file shows the fault.
     """
 
     kind: str
@@ -26,6 +30,8 @@ class SourceFault:
     old: str
     new: str
     where: tuple[str, ...]
+    stalls: str = "random 40"
+    needs: str = ""
 
 
 CPP_FAULTS = (
@@ -102,7 +108,9 @@ RTL_FAULTS = (
     SourceFault("handshake", "max_pool.sv", HELD_BACK, "= 1'b1", ANY),
     SourceFault("bias", "bias_add.sv", r"wide \+ bias", "wide - bias", BOUNDARIES),
     SourceFault(TIE, "label_select.sv", r"> best_d\)", ">= best_d)", ("label",)),
-    SourceFault("lost words", "stream_fifo.sv", r"count_q != CountBits'\(Stored\)", "1'b1", ANY),
+    SourceFault(
+        "lost words", "stream_fifo.sv", r"count_q != CountBits'\(Stored\)", "1'b1", ANY, FULL
+    ),
     SourceFault("doubled words", "stream_fifo.sv", r"push && !\(load && empty\);", "push;", ANY),
     SourceFault(
         "padding", "frame_padding.sv", r"\(word_q\) >= Begin", "(word_q) > Begin", SUMS_OR_REFUSED

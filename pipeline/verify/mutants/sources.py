@@ -10,11 +10,11 @@ from pathlib import Path
 from pipeline.verify.compare import LayerResult
 from pipeline.verify.cppsim import build_cpp_simulator
 from pipeline.verify.mutants.faults import TIE, SourceFault
-from pipeline.verify.mutants.simulation import cpp_run, rtl_run
+from pipeline.verify.mutants.runs import write
+from pipeline.verify.mutants.simulation import cpp_run, faulty_design, rtl_run
 from pipeline.verify.mutants.targets import Targets
 from pipeline.verify.mutation import Mutant
-from pipeline.verify.rtlsim import build_simulator, hesitant
-from pipeline.verify.rungs import read_design
+from pipeline.verify.rtlsim import Stalls, build_simulator, hesitant
 
 
 def of_source(rung: str, targets: Targets, fault: SourceFault) -> Iterator[Mutant]:
@@ -23,33 +23,51 @@ def of_source(rung: str, targets: Targets, fault: SourceFault) -> Iterator[Mutan
     That of the sources as they were has been built before: a stale one would show nothing.
     """
     origin = targets.hls if rung == "cppsim" else targets.rtl
-    if not (origin / fault.file).is_file():
+    if not is_there(fault, origin):
         return  # the network has no such part
     assert re.search(fault.old, (origin / fault.file).read_text()), f"{fault.file}: {fault.old}"
     tied = fault.kind == TIE
     targets = targets.tied() if tied else targets
 
     def run(scratch: Path) -> Sequence[LayerResult]:
-        folder = shutil.copytree(origin, scratch / "sources")
+        folder = (_tied if tied else _copied)(targets, origin, scratch / "sources")
         path = folder / fault.file
         path.write_text(re.sub(fault.old, fault.new, path.read_text(), count=1))
-        if tied:
-            _make_equal(folder, len(targets.model.layers) - 1)
         if rung == "cppsim":
             built = build_cpp_simulator(folder, targets.programs, ("-O1",))
             return cpp_run(targets, built)(folder, scratch)
-        design = read_design(folder)
+        design = faulty_design(folder)
         if fault.kind == "handshake":  # deep FIFOs would hide it
             design = hesitant(design)
-        return rtl_run(targets, build_simulator(design, targets.programs))(folder, scratch)
+        simulator = build_simulator(design, targets.programs)
+        return rtl_run(targets, simulator, Stalls.parse(fault.stalls))(folder, scratch)
 
     where = tuple(name for part in fault.where for name in targets.streams_called(part))
     yield Mutant(rung, fault.kind, f"{fault.file}: {fault.old} -> {fault.new}", where, run)
 
 
-def _make_equal(folder: Path, last: int) -> None:
-    """Makes all logits equal: no weights, and the first bias for all."""
-    weights = (f"layer{last}_weights.inc", f"DenseMVAU_rtl_{last}_weights.mem")
+def is_there(fault: SourceFault, folder: Path) -> bool:
+    """Whether a generated folder has what the fault changes, and uses it."""
+    if not (folder / fault.file).is_file():
+        return False
+    runs = (path.read_text() for path in folder.glob("ZeroSkipping_rtl_*.sv"))
+    return not fault.needs or any(re.search(fault.needs, text) for text in runs)
+
+
+def _copied(_: Targets, origin: Path, folder: Path) -> Path:
+    return shutil.copytree(origin, folder)
+
+
+def _tied(targets: Targets, origin: Path, folder: Path) -> Path:
+    """The design of the model all of whose logits are equal."""
+    last = len(targets.model.layers) - 1
+    if origin == targets.rtl and last not in targets.folded:
+        return write(targets.runs.design(targets.model), folder)
+    shutil.copytree(origin, folder)
+    weights = (
+        f"layer{last}_weights.inc",
+        f"DenseMVAU_rtl_{len(targets.folded) - 1}_weights.mem",
+    )
     biases = (f"layer{last}_bias.inc", "BiasAdd_rtl_0_bias.mem")
     for path in (folder / name for name in weights if (folder / name).exists()):
         path.write_text(re.sub(r"-?[0-9a-f]+", lambda x: "0" * len(x[0]), path.read_text()))
@@ -57,3 +75,4 @@ def _make_equal(folder: Path, last: int) -> None:
         first = re.search(r"-?[0-9a-f]+", path.read_text())
         assert first is not None
         path.write_text(re.sub(r"-?[0-9a-f]+", first[0], path.read_text()))
+    return folder

@@ -52,14 +52,14 @@ def of_no_frames(rung: str, folder: Path, run: RunWith) -> Mutant:
 
 
 def changed_table(
-    folder: Path, change: Change, model: IntegerModel, foldings: Sequence[LayerFolding]
+    folder: Path, change: Change, model: IntegerModel, folded: Mapping[int, LayerFolding]
 ) -> tuple[str, str]:
     """Name and text of the table of `$readmemh` that holds the changed integer.
 
     All are those of `pipeline.dataflow.operators`.
     """
-    folding, layer = foldings[change.layer], model.layers[change.layer]
-    index = change.layer
+    folding, layer = folded[change.layer], model.layers[change.layer]
+    index = list(folded).index(change.layer)  # FINN numbers the nodes of a kind
     if change.array == "thresholds":
         channel, level = change.index
         stages = layer.output.bits

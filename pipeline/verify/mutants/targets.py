@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from pipeline.network.frozen import freeze_graph
 from pipeline.verify import pytorch
 from pipeline.verify.compare import LayerResult
 from pipeline.verify.ladder import OUTPUT, compare_streams, with_output
+from pipeline.verify.mutants.runs import Runs
 from pipeline.verify.mutation import Change, random_changes
 from pipeline.verify.subject import Subject
 
@@ -26,9 +27,10 @@ from pipeline.verify.subject import Subject
 class Targets:
     """What faults are planted in: a network at every stage, and where programs are kept.
 
-    network, chain: rung 1; exported: the QONNX graph; graph: FINN's hardware graph; foldings,
-    hls, rtl: of the accelerator; each: random places a table; seed: of those; sources: whether
-    faults are planted in C++ and RTL, too.
+    network, chain: rung 1; exported: the QONNX graph; graph: FINN's hardware graph; foldings: of
+    the C++; folded: of the RTL, by the number of the layer, in data order; runs: its other layers;
+    hls, rtl: folders; each: random places a table; seed: of those; sources: whether faults are
+    planted in C++ and RTL, too.
     """
 
     subject: Subject
@@ -37,6 +39,8 @@ class Targets:
     exported: ModelWrapper
     graph: ModelWrapper
     foldings: Sequence[LayerFolding]
+    folded: Mapping[int, LayerFolding]
+    runs: Runs
     hls: Path
     rtl: Path
     programs: Path
@@ -63,7 +67,20 @@ class Targets:
 
     def hardware(self, found: Mapping[str, Integers]) -> Sequence[LayerResult]:
         """The comparison of a rung with all streams."""
-        return compare_streams((*self.model.hardware_streams, OUTPUT), self.streams, found)
+        return self.compared(self.model.hardware_streams, found)
+
+    def compared(
+        self, names: Iterable[str], found: Mapping[str, Integers]
+    ) -> Sequence[LayerResult]:
+        """The comparison of these streams, and of what leaves."""
+        return compare_streams((*names, OUTPUT), self.streams, found)
+
+    def first_boundary(self, other: IntegerModel) -> tuple[str, ...]:
+        """The first, in data order, at which another model has other codes; none if it has not."""
+        results = compare_streams(
+            self.model.boundaries, self.streams, other.trace(self.subject.codes)
+        )
+        return tuple(result.name for result in results if result.first is not None)[:1]
 
     def changes(self) -> Iterator[tuple[Change, Callable[[], str]]]:
         """Random changes of single integers, each with its argument."""
