@@ -44,6 +44,11 @@ module requantizer #(
     (* use_dsp = "yes" *) logic signed [Product-1:0] product_q;
     (* use_dsp = "yes" *) logic signed [Wide-1:0]    total_q;
     logic signed [Wide-1:0]       level;
+    // Yosys 0.70 spoils an output register of a DSP if it knows some of its bits to be equal, so
+    // pipeline/synth keeps this one out
+    (* fabric_register *) logic signed [Wide-1:0] total;
+
+    assign total = Wide'(product_q) + Wide'(late_term_q);
 
     assign level = total_q >>> Shift;
 
@@ -52,7 +57,7 @@ module requantizer #(
       {term_q, factor_q} <= word[j*LaneBits +: LaneBits];
       product_q   <= $signed({1'b0, sum_q}) * $signed({1'b0, factor_q});
       late_term_q <= term_q;
-      total_q     <= Wide'(product_q) + Wide'(late_term_q);
+      total_q     <= total;
       if (level < 0) codes_o[j*CodeBits +: CodeBits] <= '0;
       else if (level > $signed(Wide'(Levels))) codes_o[j*CodeBits +: CodeBits] <= CodeBits'(Levels);
       else codes_o[j*CodeBits +: CodeBits] <= level[CodeBits-1:0];

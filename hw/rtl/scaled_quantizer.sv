@@ -27,12 +27,15 @@ module scaled_quantizer #(
   logic signed [ProductBits-1:0] product_q;
   logic signed [TermBits-1:0]    term_q;
   logic signed [TotalBits-1:0]   total_q;
+  (* fabric_register *) logic signed [TotalBits-1:0] total;  // see requantizer.sv
   logic                          negative, beyond;
+
+  assign total = TotalBits'(product_q) + TotalBits'(term_q);
 
   always_ff @(posedge clk) begin
     product_q <= ProductBits'(x_i * $signed({1'b0, factor_i}));
     term_q    <= term_i;
-    total_q   <= TotalBits'(product_q) + TotalBits'(term_q);
+    total_q   <= total;
   end
 
   assign negative = total_q[TotalBits-1];

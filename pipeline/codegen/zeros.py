@@ -9,8 +9,6 @@ from pipeline.codegen.zeros_sums import sums_text
 from pipeline.dataflow.zeros.convolution import Convolution, width
 
 KERNELS = (
-    "frame_credit.sv",
-    "stream_fifo.sv",
     "delay_line.sv",
     "strobe_line.sv",
     "truth_table.sv",

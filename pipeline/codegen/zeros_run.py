@@ -15,7 +15,7 @@ from pipeline.dataflow.zeros.run import Run
 
 CREDITS = 4
 """Frames inside: one takes a little longer than the interval, so two would do without stalls."""
-ENDS = ("frame_credit.sv", "stream_fifo.sv", "position_pacer.sv")
+ENDS = ("frame_credit.sv", "frame_queue.sv", "position_pacer.sv")
 
 
 @dataclass(frozen=True)
@@ -210,11 +210,9 @@ module {module} (
 {_values(run, module, entering.elements * code_bits)}
   wire [{leaving.elements * leaving.codes.bits - 1}:0] leaving;
 {"".join(result)}
-  wire room;
-  stream_fifo #(.Bits({leaving.word_bits}), .Depth({depth})) fifo (
-    .ap_clk(ap_clk), .ap_rst_n(ap_rst_n), .in0_V_TDATA({leaving.word_bits}'(leaving)),
-    .in0_V_TVALID(result_valid), .in0_V_TREADY(room),
-    .out0_V_TDATA(out0_V_TDATA), .out0_V_TVALID(out0_V_TVALID), .out0_V_TREADY(out0_V_TREADY)
+  frame_queue #(.Bits({leaving.word_bits}), .Depth({depth})) queue (
+    .clk(ap_clk), .rst_n(ap_rst_n), .data_i({leaving.word_bits}'(leaving)), .write_i(result_valid),
+    .data_o(out0_V_TDATA), .valid_o(out0_V_TVALID), .ready_i(out0_V_TREADY)
   );
 endmodule
 """

@@ -146,6 +146,8 @@ class _Plan:
         latches = "t:$dlatch t:$adlatch t:$dlatchsr"
         yield f"tee -q -o {_LATCHES} select -list {latches} %u %u %co1:+[Q] w:* %i"
         yield f"tee -q -o {_CHECKS} check"
+        # see hw/rtl/requantizer.sv
+        yield "setattr -set keep 1 a:fabric_register"
         # a table in LUTs, as Vivado is asked for it; Yosys looks for memories of LUTs to put it in
         yield 'setattr -set rom_style "logic" a:rom_style=distributed'
         yield "setattr -unset src -unset hdlname"

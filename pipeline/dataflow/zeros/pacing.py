@@ -161,7 +161,7 @@ def _faster(planner: Planner, run: Run) -> Iterator[Run]:
 
 def _paces(planner: Planner, run: Run) -> Iterator[Pace]:
     most = max(run.pace.cycles, default=0)
-    for index, cycles in enumerate(run.pace.cycles):
+    for index, cycles in enumerate(run.pace.cycles[1:], 1):  # the first one paces the input
         if cycles > 1 and WORTH_IT * cycles >= most:
             wanted = list(run.pace.cycles)
             wanted[index] = cycles // 2

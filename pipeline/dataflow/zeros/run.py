@@ -116,6 +116,9 @@ class Planner:
     def run(self, pace: Pace) -> Run:
         """Raises PlanError where a convolution is slower than its input or groups do not fit,
         UserError where no engine for the dense layers is in time."""
+        if pace.cycles and pace.cycles[0] != self.arrival.spacing:
+            name = self.layers[0].name
+            raise PlanError(f"layer {name} must keep the run's beats {self.arrival.spacing} apart")
         found, codes, arrive = [], self.entering, self.arrival
         for index, cycles in enumerate(pace.cycles):
             found.append(self.convolution(index, codes, arrive, cycles))

@@ -1,6 +1,5 @@
 """Layers of FINN's graph in one node: it holds them, computes them, and knows what they are."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,9 +37,8 @@ def node_of(graph: ModelWrapper) -> ZeroSkipping_rtl:
 
 
 @pytest.fixture(autouse=True)
-def finn(tmp_path: Path) -> Iterator[None]:
+def finn(tmp_path: Path) -> None:
     prepare(tmp_path)
-    yield
 
 
 def codes_of(model: IntegerModel) -> np.ndarray:

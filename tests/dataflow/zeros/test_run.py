@@ -82,6 +82,11 @@ def test_a_layer_that_is_slower_than_its_input(model: IntegerModel) -> None:
         planner(model).run(Pace(1, 1, (1, 3)))
 
 
+def test_a_first_layer_that_does_not_keep_its_beats_apart(model: IntegerModel) -> None:
+    with pytest.raises(PlanError, match=r"layer layer\.0 must keep the run's beats 4 apart"):
+        planner(model, spacing=4).run(Pace(1, 4, (2, 4)))
+
+
 def test_groups_that_are_left_at_the_end(model: IntegerModel) -> None:
     with pytest.raises(PlanError, match=r"layer layer\.1 is left with 2 positions at once"):
         planner(model, group=8).run(Pace(8, 1, (1, 1)))
