@@ -40,22 +40,36 @@ module sparse_unit #(
   input  logic [Lanes*CodeBits-1:0] write_data_i
 );
   localparam int unsigned ProductBits = CodeBits + MagnitudeBits;
+  localparam int unsigned InLuts      = 64;  // words of memory that are too few for a block
 
   typedef logic [NumberBits-1:0] number_t;
   typedef logic [MagnitudeBits-1:0] magnitude_t;
 
   // --- codes: a copy of what all units read -----------------------------------------------------
 
-  (* ram_style = "block" *) logic [CodeBits-1:0] codes[Lanes << WriteBits];
   logic [CodeBits-1:0] read_q, code_q;
-  logic [AddressBits-1:0] first;  // of the codes that are written
 
-  assign first = AddressBits'(write_address_i) << LaneBits;
+  if (Words <= InLuts) begin : g_luts
+    (* ram_style = "distributed" *) logic [Lanes*CodeBits-1:0] codes[1 << WriteBits];
+    logic [Lanes*CodeBits-1:0] word;
 
-  always_ff @(posedge clk) begin
-    for (int unsigned i = 0; i < Lanes; i++)
-      if (write_i) codes[first | AddressBits'(i)] <= write_data_i[i*CodeBits +: CodeBits];
-    read_q <= codes[word_i[AddressBits-1:0]];
+    assign word = codes[word_i[LaneBits +: WriteBits]];
+
+    always_ff @(posedge clk) begin
+      if (write_i) codes[write_address_i] <= write_data_i;
+      read_q <= CodeBits'(word >> 32'(word_i[AddressBits-1:0]) % Lanes * CodeBits);
+    end
+  end else begin : g_block
+    (* ram_style = "block" *) logic [CodeBits-1:0] codes[Lanes << WriteBits];
+    logic [AddressBits-1:0] first;  // of the codes that are written
+
+    assign first = AddressBits'(write_address_i) << LaneBits;
+
+    always_ff @(posedge clk) begin
+      for (int unsigned i = 0; i < Lanes; i++)
+        if (write_i) codes[first | AddressBits'(i)] <= write_data_i[i*CodeBits +: CodeBits];
+      read_q <= codes[word_i[AddressBits-1:0]];
+    end
   end
 
   // --- product ----------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ def design(bits: int) -> DesignFiles:
         {"weights.mem": 2},
         stream(bits, 2, 64),
         (stream(8, 1, 1),),
+        {},
+        (),
     )
 
 

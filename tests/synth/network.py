@@ -79,7 +79,7 @@ def generate(folder: Path, seeds: tuple[int, int] = (1, 2)) -> dict[str, Path]:
     design = rtl.load_design(inputs["codegen"] / "rtl")
     write(inputs["codegen"] / "shell", shell(design, files, CLASSES, KERNELS))
     layers = [{"layer": f"dense{i}", "cycles": 16 - 8 * i} for i in range(2)]
-    write(inputs["fold"], {"report.json": json.dumps({"nodes": layers}).encode()})
+    write(inputs["fold"], {"report.json": json.dumps({"folded": layers, "run": []}).encode()})
     return inputs
 
 

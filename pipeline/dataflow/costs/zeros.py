@@ -8,8 +8,7 @@ from __future__ import annotations
 import math
 
 from pipeline.dataflow.costs.cost import Cost, summed
-from pipeline.dataflow.costs.kernels import fifo_luts
-from pipeline.dataflow.costs.memory import blocks, rom_luts, threshold_cost
+from pipeline.dataflow.costs.memory import blocks, ram_luts, rom_luts, threshold_cost
 from pipeline.dataflow.zeros.convolution import Convolution, width
 from pipeline.dataflow.zeros.dense import Schedule, Shape
 from pipeline.dataflow.zeros.dense_problem import lut_sites as engine_sites
@@ -18,6 +17,10 @@ from pipeline.dataflow.zeros.planning import TABLE_INPUTS, lut_sites
 from pipeline.dataflow.zeros.quantizer import Comparators, Requantizer
 from pipeline.dataflow.zeros.run import Run
 
+CODES_IN_LUTS = 64
+"""Words of a unit's memory, at most (`hw/rtl/sparse_unit.sv`)."""
+LUTS_OF_HALF_A_BLOCK = 129
+"""As Yosys' script values one (`memory`)."""
 CREDITS = 4
 """Frames in a run (`codegen.zeros_run`)."""
 DSP_INPUTS = (24, 17)
@@ -143,7 +146,6 @@ def engine_cost(shape: Shape) -> Cost:
         + 1
     )
     program = blocks(shape.slots, 6 + shape.all_units * unit_bits)
-    codes = shape.all_units * blocks(shape.words * shape.groups, shape.code_bits)
     constants, dsp, searches = 0.0, 0, Cost()
     if shape.rows and shape.scaled:
         constants = blocks(shape.rows, shape.groups * (shape.factor_bits + shape.term_bits))
@@ -151,8 +153,16 @@ def engine_cost(shape: Shape) -> Cost:
     elif shape.rows:
         tables = (threshold_cost(shape.rows << i, shape.acc_bits) for i in range(shape.hidden_bits))
         searches = summed(tables) + Cost(shape.hidden_bits * shape.acc_bits)
-    memory = program + codes + constants
-    return Cost(engine_sites(shape), dsp, memory) + searches.times(shape.groups)
+    logic = Cost(engine_sites(shape), dsp, program + constants)
+    return logic + _codes(shape).times(shape.all_units) + searches.times(shape.groups)
+
+
+def _codes(shape: Shape) -> Cost:
+    """Memory of a unit, from which one code of a word is chosen."""
+    if shape.words > CODES_IN_LUTS:
+        return Cost(bram36=blocks(shape.words * shape.groups, shape.code_bits))
+    chosen = shape.code_bits * -(-shape.groups // 4)
+    return Cost(ram_luts(shape.words, shape.groups * shape.code_bits) + chosen)
 
 
 # --- ends ---------------------------------------------------------------------------------------
@@ -169,7 +179,16 @@ def exit_cost(last: Convolution | Schedule) -> Cost:
         bits, beats = last.outputs * width(last.output), last.output_positions
     else:
         bits, beats = last.shape.value_bits, last.shape.values
-    return Cost(fifo_luts(-(-bits // 8) * 8, max(2, CREDITS * beats)))
+    return _queue(max(2, CREDITS * beats), -(-bits // 8) * 8)
+
+
+def _queue(words: int, bits: int) -> Cost:
+    """`hw/rtl/frame_queue.sv`: its memory is in blocks where LUTs would be dearer to Yosys."""
+    luts, own = ram_luts(words, bits), blocks(words, bits)
+    counters = Cost(6 * words.bit_length())
+    if luts > LUTS_OF_HALF_A_BLOCK * 2 * own:
+        return counters + Cost(bram36=own)
+    return counters + Cost(luts)
 
 
 def ends_cost(run: Run) -> Cost:
