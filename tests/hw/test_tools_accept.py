@@ -39,6 +39,9 @@ def sources(name: str) -> list[Path]:
     return core + [KERNELS / f"{part}.sv" for part in PARTS.get(name, (name,))]
 
 
+IN_A_DSP = ("scaled_quantizer",)
+"""Kernels all of whose registers are those of a multiplier."""
+
 SYNTHESIS = """
 from pyosys import libyosys as ys
 design = ys.Design()
@@ -50,7 +53,7 @@ for command in (
     "check -assert",
     "select -assert-none t:$dlatch t:$adlatch",
     "synth_xilinx -family xc7 -top {name}",
-    "select -assert-min 1 t:FDRE t:DSP48E1",  # whose registers may be all there are
+    "select -assert-min 1 t:{register}",
 ):
     ys.run_pass(command, design)
 """
@@ -80,7 +83,9 @@ def synthesise(paths: list[Path], folder: Path) -> None:
     """The last of these, the others being what it needs."""
     script = folder / "synthesise.py"
     listed = " ".join(map(str, paths))
-    script.write_text(SYNTHESIS.format(name=paths[-1].stem, paths=listed))
+    name = paths[-1].stem
+    register = "DSP48E1" if name in IN_A_DSP else "FDRE"
+    script.write_text(SYNTHESIS.format(name=name, paths=listed, register=register))
     command = [sys.executable, script]
     run_tool(command, cwd=folder, log=folder / "yosys.log", timeout_s=300)
 

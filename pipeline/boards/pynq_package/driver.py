@@ -246,8 +246,7 @@ class Accelerator(Overlay):
         beats = codes.reshape(len(codes), self._beats, -1)
         words = np.zeros(beats.shape[:2], word)
         for element in reversed(range(beats.shape[2])):
-            words <<= bits
-            words |= beats[..., element].astype(word) & word.type((1 << bits) - 1)
+            words = words << bits | beats[..., element].astype(word) & word.type((1 << bits) - 1)
         packed = words.view(np.uint8).reshape(*words.shape, word.itemsize)[..., :size]
         self._inputs[k % 2][: len(codes)] = packed.reshape(len(codes), -1)
 
